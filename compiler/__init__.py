@@ -1,0 +1,42 @@
+"""From a `.mlp` file to Graphs and diagnostics. `compile_file` and `check_file` are what other parts call."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from mlp_lang.compiler.graph import Graph
+    from mlp_lang.dsl.diagnostics import Diagnostic
+    from mlp_lang.dsl.source import Source
+
+
+class Compilation(NamedTuple):
+    """What came of a file: a Graph for each pipeline, in the author's order, none of them if there are errors."""
+
+    graphs: "tuple[Graph, ...]"
+    diagnostics: "list[Diagnostic]"
+
+
+def compile_file(
+    path: Path,
+    *,
+    profile: str | None = None,
+    pipeline: str | None = None,
+    params: Mapping[str, str] = {},
+) -> Compilation:
+    """The Graphs of a file under one profile. Never raises on a user's mistake.
+
+    ``pipeline`` restricts to one, ``params`` are values for its parameters as text (`epsilon` → `0.5`)."""
+    from mlp_lang.compiler.files import compile_pipelines
+
+    return Compilation(*compile_pipelines(path, profile, pipeline, params))
+
+
+def check_file(path: Path, *, profile: str | None = None, source: "Source | None" = None) -> "list[Diagnostic]":
+    """What is wrong with any pipeline of a file, without a profile and under each; every finding once.
+
+    With ``profile``, under this one only. ``source`` is the text to take instead of the file's (an unsaved one, or
+    standard input): ``path`` then says what its paths are relative to."""
+    from mlp_lang.compiler.files import check_pipelines
+
+    return check_pipelines(path, profile, source)

@@ -1,0 +1,335 @@
+"""From a component that a program declares (`component x: command { … }`, `define { … }`) to its Interface."""
+
+import os
+from typing import Any
+
+from mlp_lang.compiler import settings
+from mlp_lang.compiler.checks import resolve_type, unknown_word, value_fits
+from mlp_lang.compiler.constants import text_of
+from mlp_lang.compiler.expressions import Evaluator
+from mlp_lang.compiler.graph import Component, Environment, FromInput, FromNode, Parameter
+from mlp_lang.compiler.interface import Input, Interface, add_output, parameter
+from mlp_lang.compiler.program import clash, declared
+from mlp_lang.compiler.resources import Resources
+from mlp_lang.compiler.settings import RAW
+from mlp_lang.compiler.symbols import Kind, Scope
+from mlp_lang.compiler.types import BOOL, NONE, PORTS, STRING, UNKNOWN, ListType, Port, Type, Union, union
+from mlp_lang.compiler.values import BAD, Constant, InputRef, Text
+from mlp_lang.dsl import syntax
+
+_VERBS = ("prepare", "train", "tune", "privatize", "evaluate", "explain", "export", "deploy", "monitor", "step")
+_PROMISES: settings.Vocabulary = {
+    "verbs": RAW,
+    "default_output": RAW,
+    "metrics": ListType(STRING),
+    "gates": RAW,
+}
+_SETTINGS: settings.Vocabulary = {
+    **_PROMISES,
+    "code": STRING,
+    "command": RAW,
+    "environment": RAW,
+    "deterministic": BOOL,
+    "version": STRING,
+    "display_name": STRING,
+    "description": STRING,
+    "name": STRING,
+}
+_BLOCKS = ("privacy", "facts")
+
+
+def build(
+    resources: Resources, name: str, kind: syntax.Name, items: tuple[syntax.Item, ...], scope: Scope, doc: str
+) -> Interface | None:
+    """The Interface of a declared component; None once what is missing is reported."""
+    evaluator, report = resources.evaluator, resources.report
+    if kind.text != "command":
+        if kind.text in ("parallel", "spark"):
+            report.error("MLP0390", f"a `{kind.text}` component is not compiled yet", kind.span)
+        else:
+            unknown_word(report, "MLP0208", "kind of component", kind, ["command", "parallel", "spark"])
+        return None
+    inner = Scope(scope, scope.folder)
+    source = os.path.join(scope.folder, os.path.basename(kind.span.source.path))
+    face = Interface(name, "inline", scope.folder, source)
+    broken = any(isinstance(i, syntax.Invalid) for i in items)
+    outputs: list[syntax.Output] = []
+    rest: list[syntax.Item] = []
+    for item in items:
+        if isinstance(item, syntax.Param):
+            _input(evaluator, face, item, inner)
+        elif isinstance(item, syntax.Output):
+            outputs.append(item)
+        else:
+            rest.append(item)
+    for output in outputs:
+        _output(evaluator, face, output, inner)
+    given = settings.read(evaluator, tuple(rest), scope, _SETTINGS, "a component", _BLOCKS)
+    command = given.pop("command", None)
+    if command is None and not broken:
+        report.error("MLP0224", f"`{name}` has no `command`", kind.span, help='command = "python script.py …"')
+    if command is None or broken:
+        return face if face.outputs else None
+    code = given["code"].value if "code" in given else None
+    if code is not None and not os.path.isdir(os.path.join(scope.folder, code)):
+        report.error("MLP0603", f"`{code}` is no folder", given["code"].span)
+    environment = Environment()
+    if "environment" in given:
+        environment = resources.environment(given["environment"].value, scope) or environment
+    elif not broken:
+        report.error("MLP0224", f"`{name}` has no `environment`", kind.span, help='environment = "azureml:name:1"')
+    for key, value in promises(evaluator, tuple(i for i in rest if _promise(i)), scope, "a component").items():
+        setattr(face, key, tuple(value.value) if isinstance(value.value, list) else value.value)
+    if face.default_output is not None and face.default_output not in face.outputs:
+        unknown_word(
+            report,
+            "MLP0303",
+            "output",
+            syntax.Name(face.default_output, given["default_output"].span),
+            list(face.outputs),
+        )
+        face.default_output = None
+    wire(evaluator, face, tuple(rest), scope)
+    privacy(evaluator, face, tuple(rest), scope)
+    face.data = {
+        "command": command.value,
+        "scope": inner,
+        "azure_name": given["name"].value if "name" in given else name.lower(),
+        "version": given["version"].value if "version" in given else "1",
+        "display_name": given["display_name"].value if "display_name" in given else name,
+        "description": given["description"].value if "description" in given else doc,
+        "code": code,
+        "environment": environment,
+        "deterministic": given["deterministic"].value if "deterministic" in given else True,
+    }
+    return face
+
+
+def _promise(item: syntax.Item) -> bool:
+    return isinstance(item, syntax.Setting) and item.name.text in _PROMISES
+
+
+def _input(evaluator: Evaluator, face: Interface, item: syntax.Param, scope: Scope) -> None:
+    symbol, earlier = scope.declare(Kind.PARAM, item.name, item)
+    if earlier is not None:
+        clash(evaluator.report, symbol, earlier)
+        return
+    t: Type = resolve_type(evaluator, item.type, scope) if item.type is not None else UNKNOWN
+    default = evaluator.constant(item.default, scope, "a default") if item.default is not None else None
+    if default is not None and item.type is not None and item.default is not None:
+        value_fits(evaluator.report, default, t, item.default.span, f"`{item.name.text}`")
+    if item.type is None:
+        if default is None:
+            message = f"`{item.name.text}` needs a type"
+            evaluator.report.error("MLP0225", message, item.name.span, help=f"such as `param {item.name.text}: float`")
+        else:
+            from mlp_lang.compiler.data import type_of_constant
+
+            t = type_of_constant(default)
+    may_miss = item.default is None or (default is not None and default.value is None)
+    if may_miss and isinstance(t, Union) and NONE in t.members:
+        # `file?` is an input that may be left out: Azure ML has a word for that, and none for a missing file
+        t = union(tuple(m for m in t.members if m != NONE))
+        default, has_default = Constant(None, "none"), True
+    else:
+        has_default = item.default is not None
+    symbol.value = t
+    add_input(face, item.name.text, t, item.doc, default, has_default)
+
+
+def add_input(face: Interface, name: str, t: Type, doc: str, default: Constant | None, has_default: bool) -> None:
+    """Add an input to the interface of a component that a program declares."""
+    optional = has_default and default is not None and default.value is None
+    shown: Parameter = parameter(
+        name,
+        t,
+        None,
+        description=doc,
+        default=default.value if default is not None else None,
+        has_default=has_default and not optional,
+        optional=optional,
+    )
+    face.inputs[name] = Input(name, t, shown, not has_default, optional)
+
+
+def _output(evaluator: Evaluator, face: Interface, item: syntax.Output, scope: Scope) -> None:
+    symbol, earlier = scope.declare(Kind.OUTPUT, item.name, item)
+    if earlier is not None:
+        clash(evaluator.report, symbol, earlier)
+        return
+    t: Type = PORTS["folder"]
+    if item.type is not None:
+        t = resolve_type(evaluator, item.type, scope)
+    like = getattr(t, "input", None)
+    if like is not None and like not in face.inputs:
+        word = syntax.Name(like, item.type.span if item.type is not None else item.span)
+        unknown_word(evaluator.report, "MLP0203", "input", word, list(face.inputs))
+        t = UNKNOWN
+    if not isinstance(t, Port) and like is None and t is not UNKNOWN:
+        help = "a file, a folder, a table, a model …"
+        evaluator.report.error("MLP0204", f"`{item.name.text}` is no asset", item.span, help=help)
+        t = UNKNOWN
+    azure = t.azure if isinstance(t, Port) else "uri_folder"
+    if like is not None:
+        base = face.inputs[like].type
+        azure = base.azure if isinstance(base, Port) else azure
+    add_output(face, item.name.text, t, azure, {"description": item.doc}, ())
+
+
+def promises(
+    evaluator: Evaluator, items: tuple[syntax.Item, ...], scope: Scope, where: str
+) -> dict[str, settings.Setting]:
+    """`verbs = [train]`, `default_output = model`, `metrics = ["accuracy"]`: words and lists of words."""
+    given = settings.read(evaluator, items, scope, _PROMISES, where, _BLOCKS)
+    found: dict[str, settings.Setting] = {}
+    for name, setting in given.items():
+        value = setting.value
+        if name == "verbs":
+            parts = value.items if isinstance(value, syntax.ListExpr) else (value,)
+            words = [settings.word_of(evaluator, p, scope) for p in parts]
+            for word, part in zip(words, parts, strict=True):
+                if word is not None and word not in _VERBS:
+                    unknown_word(evaluator.report, "MLP0208", "verb", syntax.Name(word, part.span), list(_VERBS))
+            found[name] = setting._replace(value=[w for w in words if w is not None])
+        elif name in ("default_output", "gates"):
+            found[name] = setting._replace(value=settings.word_of(evaluator, value, scope))
+        else:
+            found[name] = setting
+    return found
+
+
+def wire(evaluator: Evaluator, face: Interface, items: tuple[syntax.Item, ...], scope: Scope) -> None:
+    """Inputs that the compiler fills: `gates = input`, and `facts { input = table }`."""
+    if face.gates and face.gates not in face.inputs:
+        span = next(i.span for i in items if isinstance(i, syntax.Setting) and i.name.text == "gates")
+        unknown_word(evaluator.report, "MLP0203", "input", syntax.Name(face.gates, span), list(face.inputs))
+        face.gates = ""
+    if face.gates:
+        face.inputs[face.gates] = face.inputs[face.gates]._replace(filled="gates")
+    for block in items:
+        if isinstance(block, syntax.Block) and block.name.text == "facts":
+            for item in block.items:
+                if not isinstance(item, syntax.Setting):
+                    continue
+                if item.name.text not in face.inputs:
+                    unknown_word(evaluator.report, "MLP0203", "input", item.name, list(face.inputs))
+                    continue
+                for table in _names(evaluator, item.value, scope, tuple(face.inputs), "input"):
+                    asked = face.inputs[item.name.text]
+                    face.inputs[item.name.text] = asked._replace(filled="facts", of=table)
+
+
+def privacy(evaluator: Evaluator, face: Interface, items: tuple[syntax.Item, ...], scope: Scope) -> None:
+    """`privacy { stable = [table]  from { model = [table] } }`: makes the component a known one.
+
+    What is not said of an output stays the safe thing: it may show everything that flows in."""
+    every = tuple(k for k, i in face.inputs.items() if not i.filled)
+    origins: dict[str, tuple[str, ...]] = {}
+    for block in items:
+        if not isinstance(block, syntax.Block) or block.name.text != "privacy":
+            continue
+        face.known = True
+        for item in block.items:
+            if isinstance(item, syntax.Setting) and item.name.text == "stable":
+                face.stable = frozenset(_names(evaluator, item.value, scope, every, "input"))
+            elif isinstance(item, syntax.Block) and item.name.text == "from":
+                for part in item.items:
+                    if isinstance(part, syntax.Setting):
+                        if part.name.text not in face.outputs:
+                            unknown_word(evaluator.report, "MLP0303", "output", part.name, list(face.outputs))
+                            continue
+                        origins[part.name.text] = tuple(_names(evaluator, part.value, scope, every, "input"))
+            elif isinstance(item, syntax.Invalid):
+                evaluator.report.forgiven |= item.names
+            else:
+                evaluator.report.forgiven |= declared((item,))
+                name = getattr(item, "name", None)
+                if isinstance(name, syntax.Name):
+                    unknown_word(evaluator.report, "MLP0208", "setting of `privacy`", name, ["stable", "from"])
+    for key, output in face.outputs.items():
+        origin = origins.get(key, every if face.origin == "inline" else output.origin)
+        face.outputs[key] = output._replace(origin=origin, port=output.port._replace(depends_on=origin))
+
+
+def _names(evaluator: Evaluator, expr: syntax.Expr, scope: Scope, known: tuple[str, ...], what: str) -> list[str]:
+    parts = expr.items if isinstance(expr, syntax.ListExpr) else (expr,)
+    found = []
+    for part in parts:
+        word = part.name if isinstance(part, syntax.Reference) else settings.word_of(evaluator, part, scope)
+        if word is None:
+            continue
+        if word in known:
+            found.append(word)
+        else:
+            unknown_word(evaluator.report, "MLP0203", what, syntax.Name(word, part.span), list(known))
+    return found
+
+
+def finish(evaluator: Evaluator, face: Interface) -> Component:
+    """The Component of a declared interface, once all its inputs are known: its command line in Azure ML's spelling."""
+    if face.component is not None:
+        return face.component
+    data: dict[str, Any] = face.data
+    face.component = Component(
+        name=face.name,
+        azure_name=data["azure_name"],
+        version=data["version"],
+        display_name=data["display_name"],
+        description=data["description"],
+        origin="inline",
+        kind="command",
+        folder=face.folder,
+        source=face.source,
+        inputs=tuple(i.parameter for i in face.inputs.values()),
+        outputs=tuple(o.port for o in face.outputs.values()),
+        command=_command(evaluator, data["command"], data["scope"], face),
+        code=data["code"],
+        includes=(),
+        environment=data["environment"],
+        deterministic=data["deterministic"],
+        verbs=face.verbs,
+        default_output=face.default_output,
+        metrics=face.metrics,
+    )
+    return face.component
+
+
+def _command(evaluator: Evaluator, expr: syntax.Expr, scope: Scope, face: Interface) -> str:
+    """`${ratio}` is `${{inputs.ratio}}` or `${{outputs.ratio}}`; a constant stands as it is."""
+    for name in face.inputs:  # those that only the stage gives
+        if name not in scope.names:
+            symbol, _ = scope.declare(Kind.PARAM, syntax.Name(name, expr.span), None)
+            symbol.value = face.inputs[name].type
+    for symbol in scope.names.values():
+        if symbol.kind is Kind.OUTPUT:
+            symbol.kind = Kind.PARAM  # read like an input; told apart by the name below
+    value = evaluator.evaluate(expr, scope)
+    if isinstance(value, Text):
+        for part in value.template.parts:
+            known = isinstance(part, FromInput) and (part.name in face.inputs or part.name in face.outputs)
+            if not isinstance(part, str) and not known:
+                evaluator.report.error(
+                    "MLP0226",
+                    "a command sees the inputs and outputs of its own component alone",
+                    part.span or expr.span,
+                    help="hand the value over as an input",
+                )
+        parts = [_spelled(p, face) for p in value.template.parts]
+        return "".join(parts).strip()
+    if isinstance(value, InputRef):
+        return f"${{{{inputs.{value.symbol.name}}}}}"
+    if isinstance(value, Constant) and isinstance(value.value, str):
+        return value.value.strip()
+    if value is not BAD:
+        found = text_of(value.value) if isinstance(value, Constant) else "no string"
+        evaluator.report.error("MLP0204", f"a command is a string, found {found}", expr.span)
+    return ""
+
+
+def _spelled(part: str | FromInput | FromNode, face: Interface) -> str:
+    if isinstance(part, str):
+        return part
+    if isinstance(part, FromNode):
+        return f"${{{{parent.jobs.{part.node}.outputs.{part.port}}}}}"
+    where = "outputs" if part.name in face.outputs else "inputs"
+    return f"${{{{{where}.{part.name}}}}}"

@@ -1,0 +1,119 @@
+"""A stage after unrolling, while it is being compiled: what `stages`, `flow`, `privacy` and `gates` fill in turn."""
+
+from typing import TYPE_CHECKING, Any
+
+from mlp_lang.compiler.graph import Binding, Deployment, Environment, Gate, OutputSetting, Run, Value
+from mlp_lang.compiler.symbols import Scope, Symbol
+from mlp_lang.compiler.types import spell
+from mlp_lang.dsl import syntax
+
+if TYPE_CHECKING:
+    from mlp_lang.compiler.interface import Interface
+    from mlp_lang.compiler.values import Evaluated
+
+
+class Instance:
+    """One copy of a stage. `keys` are the values of the `for` variables around it, outermost first.
+
+    `interface` is None once the component is known to be wrong: then nobody complains of its ports.
+    `sources` holds for each input the copies and ports that flow into it."""
+
+    __slots__ = (
+        "after",
+        "bindings",
+        "declassified",
+        "deployment",
+        "environment",
+        "evaluated",
+        "facts",
+        "frameworks",
+        "gates",
+        "interface",
+        "keys",
+        "labels",
+        "modes",
+        "name",
+        "needed",
+        "outputs",
+        "pending",
+        "resolved",
+        "run",
+        "scope",
+        "sources",
+        "spec",
+        "symbol",
+        "title",
+        "ungated",
+        "verdict",
+    )
+
+    def __init__(self, symbol: Symbol, scope: Scope, keys: tuple[Value, ...], name: str, title: str) -> None:
+        self.symbol = symbol
+        self.scope = scope
+        self.keys = keys
+        self.name = name
+        self.title = title
+        self.spec: syntax.Stage = symbol.node
+        self.interface: Interface | None = None
+        self.resolved = False
+        self.evaluated: dict[str, Evaluated] = {}
+        self.bindings: dict[str, Binding] = {}
+        self.sources: dict[str, tuple[tuple[Instance, str], ...]] = {}
+        self.after: dict[str, Instance] = {}
+        self.run = Run()
+        self.outputs: dict[str, OutputSetting] = {}
+        self.modes: dict[str, str] = {}  # how an input is handed to the step
+        self.environment: Environment | None = None  # of its `run` block, instead of the component's
+        self.gates: list[Gate] = []
+        self.deployment: Deployment | None = None
+        self.ungated: str | None = None
+        self.declassified: dict[str, tuple[str, Any]] = {}
+        self.needed = False
+        self.pending = False  # uses something that is not compiled yet
+        self.facts: dict[str, str | None] = {}  # output port: name of its Facts
+        self.frameworks: dict[str, str | None] = {}
+        self.labels: dict[str, frozenset[str]] = {}
+        self.verdict = False
+
+    def __repr__(self) -> str:
+        return f"Instance({self.title})"
+
+    def acts_as(self, verb: str) -> bool:
+        """Whether the stage does what a verb stands for. `step` says nothing, so then the component's verbs count."""
+        said = self.spec.verb.text
+        return said == verb or (said == "step" and self.interface is not None and verb in self.interface.verbs)
+
+
+ANY_KEY = object()
+"""Stands for `*` among the keys of copies."""
+
+
+class Family:
+    """What the name of a stage stands for outside of its `for`: all the copies, by their keys."""
+
+    __slots__ = ("copies", "depth")
+
+    def __init__(self, depth: int) -> None:
+        self.copies: dict[tuple[Any, ...], Instance] = {}
+        self.depth = depth
+
+    def choose(self, keys: list[Any]) -> list[Instance]:
+        """The copies with these keys, one for each `for` around the stage; ANY_KEY goes with all."""
+        if ANY_KEY not in keys:
+            one = self.copies.get(tuple(hashable(k) for k in keys))
+            return [one] if one is not None else []
+        return [
+            copy
+            for own, copy in self.copies.items()
+            if all(k is ANY_KEY or hashable(k) == o for k, o in zip(keys, own, strict=True))
+        ]
+
+
+def hashable(value: Value) -> Any:
+    """A value as a key of a dict."""
+    return value if not isinstance(value, list | dict) else repr(value)
+
+
+def title_of(name: str, keys: tuple[Any, ...]) -> str:
+    """How a program names a copy: `noisy[0.5]`."""
+    return name + "".join(f"[{spell(k)}]" for k in keys)

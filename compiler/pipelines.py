@@ -1,0 +1,345 @@
+"""From one pipeline under one profile to its Graph, or to what is wrong with it: the order of the compiler's work."""
+
+from collections.abc import Mapping
+
+from mlp_lang.compiler import blocks, deploys, gates, privacy, profiles, schedules, settings, stages
+from mlp_lang.compiler.checks import report_misfit, resolve_type
+from mlp_lang.compiler.components import Components
+from mlp_lang.compiler.data import Datum, compile_data, compile_param, declare_data, declare_param
+from mlp_lang.compiler.expressions import Evaluator
+from mlp_lang.compiler.fit import mismatch
+from mlp_lang.compiler.flow import Flow, order
+from mlp_lang.compiler.graph import (
+    Asset,
+    Binding,
+    Facts,
+    FromInput,
+    FromNode,
+    Graph,
+    Node,
+    OutputSetting,
+    Parameter,
+    PipelineInput,
+    PipelineOutput,
+)
+from mlp_lang.compiler.instances import Instance
+from mlp_lang.compiler.program import Module, Program, mentioned
+from mlp_lang.compiler.report import Report
+from mlp_lang.compiler.resources import Resources
+from mlp_lang.compiler.settings import RAW, strings
+from mlp_lang.compiler.specialise import Specialiser
+from mlp_lang.compiler.symbols import Kind, Scope, Symbol
+from mlp_lang.compiler.types import BOOL, STRING, MapType, Scalar, Type, canonical, is_port
+from mlp_lang.compiler.unroll import Parts, unroll
+from mlp_lang.compiler.usage import Usage
+from mlp_lang.compiler.values import Bad, Constant, PortRef
+from mlp_lang.dsl import syntax
+from mlp_lang.dsl.diagnostics import Related
+from mlp_lang.dsl.source import Span
+from mlp_lang.dsl.syntax import Name
+
+_SETTINGS: settings.Vocabulary = {
+    "compute": RAW,
+    "preview": BOOL,
+    "experiment": STRING,
+    "description": STRING,
+    "tags": MapType(Scalar("any")),
+}
+
+
+def compile_pipeline(
+    program: Program,
+    symbol: Symbol,
+    profile: str | None,
+    params: Mapping[str, tuple[Name, Name]],
+    report: Report,
+    usage: Usage,
+    *,
+    complete: bool,
+) -> Graph | None:
+    """The Graph of a pipeline; None if anything of it is wrong."""
+    module = program.root
+    assert module is not None
+    return _Compilation(program, module, symbol, profile, report, usage, complete=complete).run(params)
+
+
+class _Compilation:
+    """One run over one pipeline. Its methods are the compiler's phases, in the order of `run`."""
+
+    def __init__(
+        self,
+        program: Program,
+        module: Module,
+        symbol: Symbol,
+        profile: str | None,
+        report: Report,
+        usage: Usage,
+        *,
+        complete: bool,
+    ) -> None:
+        self.program = program
+        self.module = module
+        self.node: syntax.Pipeline = symbol.node
+        self.profile = profile
+        self.report = report
+        self.usage = usage
+        self.complete = complete
+        self.evaluator = Evaluator(report, module.scope)
+        self.resources = Resources(self.evaluator, complete=complete)
+        self.components = Components(self.resources)
+        self.context = stages.Context(self.evaluator, report, self.resources, self.components)
+        self.scope = Scope(module.scope, module.scope.folder)
+
+    def run(self, params: Mapping[str, tuple[Name, Name]]) -> Graph | None:
+        replaced = self._profile()
+        parts = unroll(self.node.items, self.scope, self.evaluator, self.report)
+        given = settings.read(self.evaluator, tuple(parts.settings), self.scope, _SETTINGS, "a pipeline")
+        inputs = self._params(parts, replaced, params)
+        data = self._data(parts, replaced)
+        instances = parts.instances
+        for instance in instances:
+            stages.resolve(self.context, instance)
+        for instance in instances:
+            stages.compile_stage(self.context, instance)
+            gates.compile_gates(self.context, instance)
+        self._forms(parts, instances, bool(given["preview"].value) if "preview" in given else False)
+        default = self.resources.compute(given["compute"].value, self.scope) if "compute" in given else None
+        if not instances and not parts.forms and not self._has_stages():
+            message = f"pipeline `{self.node.name.text}` has no stages"
+            self.report.error("MLP0316", message, self.node.name.span, help="a pipeline runs at least one stage")
+        ordered = order(self.context, instances)
+        outputs = self._outputs(parts)
+        flow = Flow(self.context, data)
+        accountant = privacy.Accountant(self.context, data, flow)
+        flow.walk(ordered if ordered is not None else [])
+        endpoints = (
+            deploys.compile_deploys(self.context, instances, complete=self.complete) if ordered is not None else []
+        )
+        private = accountant.account(ordered if ordered is not None else [])
+        for output, instance in outputs:
+            if output.asset_name is not None and output.span is not None:
+                accountant.output_exit(instance, output.source.port, output.asset_name, output.span)
+        types: dict[str, Type] = {s.name: s.value for s in parts.params}
+        triggers = schedules.compile_schedules(self.evaluator, self.module, self.node.name.text, types)
+        accountant.repeated(triggers)
+        for symbol in parts.symbols:
+            if symbol.kind is Kind.LET and not symbol.used:
+                self.evaluator.of_symbol(symbol, symbol.span)  # its mistakes are mistakes all the same
+        for name in parts.mentioned:
+            spoken = self.scope.find(name)
+            if spoken is not None:
+                spoken.used = True
+        self.usage.symbols(parts.symbols)
+        self.usage.stages(instances)
+        if self.report.failed:
+            return None
+        every = [*inputs, *(d.input for d in data.values())]
+        every.sort(key=lambda i: i.span.start if i.span is not None else 0)
+        specialiser = Specialiser(self.evaluator, complete=self.complete)
+        nodes = tuple(self._node(i, specialiser) for i in instances)
+        used = {b.name for n in nodes for _, b in n.inputs if isinstance(b, FromInput)}
+        known = [f for f in flow.facts.values() if f.input_name in used]
+        if self.report.failed:
+            return None
+        return Graph(
+            name=self.node.name.text.lower(),
+            title=self.node.name.text,
+            description=given["description"].value if "description" in given else self.node.doc,
+            profile=self.profile,
+            inputs=(*every, *(_facts_input(f) for f in known)),
+            outputs=tuple(o for o, _ in outputs),
+            nodes=nodes,
+            facts=tuple(known),
+            endpoints=tuple(endpoints),
+            schedules=triggers,
+            privacy=private,
+            default_compute=default,
+            preview=bool(given["preview"].value) if "preview" in given else False,
+            experiment=given["experiment"].value if "experiment" in given else None,
+            tags=strings(given["tags"].value) if "tags" in given else {},
+            sources=tuple(p for p, m in self.program.modules.items() if m is not None),
+            span=self.node.name.span,
+        )
+
+    def _has_stages(self) -> bool:
+        """Whether a stage is written anywhere, or may be in text that did not parse."""
+        return any(isinstance(i, syntax.Stage | syntax.Invalid) for i in profiles.walk(self.node.items))
+
+    # --- phases -------------------------------------------------------------------------------------------------------
+
+    def _profile(self) -> profiles.Replacements:
+        replaced = profiles.replacements(self.module, self.profile, self.node.name.text)
+        reader = Evaluator(self.report, self.module.scope)
+        for name, expr in replaced.lets.items():
+            value = reader.constant(expr, self.module.scope, "a `let`")
+            if value is not None:
+                self.evaluator.lets[name] = value
+        for key, expr in replaced.things.items():
+            self.resources.replaced[key] = (expr, self.module.scope)
+        return replaced
+
+    def _params(
+        self, parts: Parts, replaced: profiles.Replacements, params: Mapping[str, tuple[Name, Name]]
+    ) -> list[PipelineInput]:
+        overrides: dict[str, tuple[Constant, Span]] = {}
+        for symbol in parts.params:
+            declare_param(self.evaluator, symbol, self.scope)
+        for name, expr in replaced.params.items():
+            value = self.evaluator.constant(expr, self.module.scope, f"`{name}`")
+            if value is not None:
+                overrides[name] = (value, expr.span)
+        if params:
+            types: dict[str, Type] = {s.name: s.value for s in parts.params}
+            overrides |= profiles.from_command_line(self.evaluator, params, types, self.scope)
+        made = [compile_param(self.evaluator, s, self.scope, overrides.get(s.name)) for s in parts.params]
+        return [m for m in made if m is not None]
+
+    def _data(self, parts: Parts, replaced: profiles.Replacements) -> dict[str, Datum]:
+        found: dict[str, Datum] = {}
+        for symbol in parts.data:
+            declare_data(self.evaluator, symbol, self.scope)
+        for symbol in parts.data:
+            expr = replaced.data.get(symbol.name)
+            override = (expr, self.module.scope) if expr is not None else None
+            name = f"{symbol.name}_facts"
+            while name in self.scope.names:
+                name += "_"
+            datum = compile_data(self.evaluator, symbol, self.scope, override, name)
+            if datum is not None:
+                found[symbol.name] = datum
+        return found
+
+    def _forms(self, parts: Parts, instances: list[Instance], preview: bool) -> None:
+        """Constructs that are parsed and checked but not compiled: one clear error each."""
+        for item, scope in parts.forms:
+            span = Span(item.span.source, item.span.start, item.span.start + len(item.span.text.split()[0]))
+            if isinstance(item, syntax.Derive):
+                self._look(item.value, scope)
+                self.report.error("MLP0390", "`derive` is not compiled yet", span)
+                continue
+            word = {syntax.For: "for each", syntax.Conditional: "when", syntax.Repeat: "repeat"}[type(item)]
+            self._runtime_form(word, span, preview)
+            if isinstance(item, syntax.For):
+                self._look(item.iterable, scope)
+            elif isinstance(item, syntax.Conditional):
+                self._look(item.condition, scope)
+            elif isinstance(item, syntax.Repeat):
+                self.evaluator.constant(item.limit, scope, "the limit of a `repeat`")
+                if item.until is not None:
+                    self._look(item.until, scope)
+        for instance in instances:
+            if instance.spec.when is not None:
+                self._look(instance.spec.when, instance.scope)
+                self._runtime_form("when", instance.spec.when.span, preview)
+
+    def _runtime_form(self, word: str, span: Span, preview: bool) -> None:
+        if preview:
+            self.report.error("MLP0390", f"`{word}` is not compiled yet", span)
+        else:
+            message = f"`{word}` needs azure-ai-ml's preview features"
+            self.report.error("MLP0310", message, span, help="write `preview = true` in the pipeline")
+
+    def _look(self, expr: syntax.Expr, scope: Scope) -> None:
+        """Unknown names in what is only looked at."""
+        for name in sorted(mentioned(expr)):
+            symbol = self.evaluator.lookup(name, expr.span, scope)
+            if symbol is not None and isinstance(symbol.value, Instance):
+                symbol.value.needed = True
+
+    def _outputs(self, parts: Parts) -> list[tuple[PipelineOutput, Instance]]:
+        found: dict[str, tuple[PipelineOutput, Instance]] = {}
+        names: dict[str, syntax.Name] = {}
+        for item, scope in parts.outputs:
+            earlier = names.setdefault(item.name.text, item.name)
+            if earlier is not item.name:
+                related = (Related(earlier.span, "first declared here"),)
+                self.report.error(
+                    "MLP0103", f"output `{earlier.text}` is declared twice", item.name.span, related=related
+                )
+                continue
+            made = self._output(item, scope)
+            if made is not None:
+                found[item.name.text] = made
+        return list(found.values())
+
+    def _output(self, item: syntax.Output, scope: Scope) -> tuple[PipelineOutput, Instance] | None:
+        if item.value is None:
+            message = f"output `{item.name.text}` does not say what it is"
+            help = f"output {item.name.text} = <stage>.<port>"
+            self.report.error("MLP0314", message, item.name.span, help=help)
+            return None
+        value = self.evaluator.evaluate(item.value, scope)
+        given = settings.read(self.evaluator, item.items or (), scope, blocks.OUTPUT, "an output")
+        if not isinstance(value, PortRef):
+            if not isinstance(value, Bad):
+                self.report.error("MLP0314", "an output is the port of a stage", item.value.span)
+            return None
+        t = value.type
+        if item.type is not None:
+            t = resolve_type(self.evaluator, item.type, scope)
+            problem = mismatch(value.type, t) if is_port(t) else None
+            if problem is not None:
+                report_misfit(self.report, problem, item.value.span, f"output `{item.name.text}`")
+        instance = value.instance
+        port = instance.interface.outputs[value.port].port if instance.interface is not None else None
+        setting = blocks.output_setting(value.port, given, None)
+        before = instance.outputs.get(value.port)
+        if before is None:
+            instance.outputs[value.port] = OutputSetting(
+                value.port, pipeline_output=item.name.text, span=item.name.span
+            )
+        else:
+            instance.outputs[value.port] = before._replace(pipeline_output=before.pipeline_output or item.name.text)
+        made = PipelineOutput(
+            item.name.text,
+            canonical(t),
+            port.azure_type if port is not None else "uri_folder",
+            FromNode(instance.name, value.port, item.value.span),
+            setting.mode,
+            setting.name,
+            setting.version,
+            setting.path,
+            item.doc,
+            item.name.span,
+        )
+        return made, instance
+
+    # --- nodes --------------------------------------------------------------------------------------------------------
+
+    def _node(self, instance: Instance, specialiser: Specialiser) -> Node:
+        component = specialiser.component(instance)
+        if instance.environment is not None:
+            component = component._replace(environment=instance.environment)
+        bindings = instance.bindings
+        if instance.modes:
+            bindings = {k: _with_mode(b, instance.modes.get(k)) for k, b in bindings.items()}
+        verb = instance.spec.verb.text
+        return Node(
+            name=instance.name,
+            title=instance.title,
+            verb=verb,
+            kind="command",
+            component=component,
+            inputs=tuple((p.name, bindings[p.name]) for p in component.inputs if p.name in bindings),
+            outputs=tuple(instance.outputs.values()),
+            after=tuple(instance.after),
+            run=instance.run,
+            gates=tuple(instance.gates),
+            deployment=instance.deployment,
+            ungated=instance.ungated,
+            private={port: tuple(sorted(labels)) for port, labels in instance.labels.items()},
+            description=instance.spec.doc,
+            span=instance.spec.name.span,
+        )
+
+
+def _with_mode(binding: Binding, mode: str | None) -> Binding:
+    if mode is not None and isinstance(binding, Asset | FromInput | FromNode):
+        return binding._replace(mode=mode)
+    return binding
+
+
+def _facts_input(facts: Facts) -> PipelineInput:
+    description = f"What is known of `{facts.name}`: columns, label, sensitive columns, privacy."
+    shown = Parameter(facts.input_name, "file", "uri_file", description, span=facts.span)
+    return PipelineInput(shown, None, facts.name, False, facts.span)

@@ -1,0 +1,220 @@
+"""From `compute`, `environment` and `endpoint` declarations to what the Graph says of them, each read once."""
+
+import os
+from typing import Any
+
+from mlp_lang.compiler import settings
+from mlp_lang.compiler.assets import is_remote
+from mlp_lang.compiler.expressions import Evaluator
+from mlp_lang.compiler.graph import Endpoint, Environment
+from mlp_lang.compiler.settings import Argument, Words, strings
+from mlp_lang.compiler.suggestions import did_you_mean
+from mlp_lang.compiler.symbols import Kind, Scope, Symbol
+from mlp_lang.compiler.types import INT, STRING, MapType, Scalar
+from mlp_lang.compiler.values import Bad, Constant, Thing
+from mlp_lang.dsl import syntax
+
+_COMPUTES: dict[str, tuple[Argument, ...]] = {
+    "cluster": (Argument("name", STRING, True),),
+    "instance": (Argument("name", STRING, True),),
+    "kubernetes": (Argument("name", STRING, True),),
+    "serverless": (),
+}
+_ENVIRONMENTS: dict[str, tuple[Argument, ...]] = {
+    "image": (Argument("image", STRING, True), Argument("conda", STRING), Argument("name", STRING)),
+    "build": (Argument("folder", STRING, True), Argument("dockerfile", STRING), Argument("name", STRING)),
+}
+_ENDPOINTS: dict[str, tuple[Argument, ...]] = {
+    "online": (Argument("name", STRING, True),),
+    "batch": (Argument("name", STRING, True),),
+    "kubernetes": (Argument("name", STRING, True),),
+}
+_ENDPOINT_SETTINGS: settings.Vocabulary = {
+    "auth": Words(("key", "aml_token", "aad_token")),
+    "description": STRING,
+    "tags": MapType(Scalar("any")),
+    "traffic": MapType(INT),
+}
+
+
+class Resources:
+    """Computes, environments and endpoints as one compilation sees them: a profile may replace some by name."""
+
+    def __init__(self, evaluator: Evaluator, *, complete: bool) -> None:
+        self.evaluator = evaluator
+        self.report = evaluator.report
+        self.complete = complete
+        self.replaced: dict[tuple[str, str], tuple[syntax.Expr, Scope]] = {}  # (keyword, name) to a profile's value
+        self._computes: dict[Symbol, str | None] = {}
+        self._environments: dict[Symbol, Environment | None] = {}
+        self._endpoints: dict[Symbol, Endpoint | None] = {}
+
+    def thing(self, expr: syntax.Expr, scope: Scope, kind: Kind) -> Symbol | None:
+        """The declared thing of a kind that an expression names, or None once reported."""
+        value = self.evaluator.evaluate(expr, scope)
+        if isinstance(value, Thing) and value.symbol.kind is kind:
+            return value.symbol
+        if not isinstance(value, Bad):
+            known = sorted(n for n in scope.visible() if (s := scope.find(n)) is not None and s.kind is kind)
+            found = f"a {value.symbol.kind.value}" if isinstance(value, Thing) else "a value"
+            near = (
+                f"declared are {', '.join(f'`{k}`' for k in known)}" if known else f"declare one with `{kind.value} …`"
+            )
+            self.report.error("MLP0109", f"expected a {kind.value}, found {found}", expr.span, help=near)
+        return None
+
+    def _value(self, symbol: Symbol) -> tuple[syntax.Expr | None, Scope]:
+        replaced = self.replaced.get((symbol.kind.value, symbol.name))
+        return replaced if replaced is not None else (symbol.node.value, symbol.scope)
+
+    def compute(self, expr: syntax.Expr, scope: Scope) -> str | None:
+        """Azure ML's name of a compute: `on cpu`, `compute = cpu`, or a plain string."""
+        if isinstance(expr, syntax.String):
+            value = self.evaluator.constant(expr, scope, "a compute")
+            return str(value.value).removeprefix("azureml:") if value is not None else None
+        symbol = self.thing(expr, scope, Kind.COMPUTE)
+        return self.compute_of(symbol) if symbol is not None else None
+
+    def compute_of(self, symbol: Symbol) -> str | None:
+        """Azure ML's name of a declared compute, or None once its declaration is reported."""
+        if symbol not in self._computes:
+            expr, scope = self._value(symbol)
+            self._computes[symbol] = self._compute(symbol, expr, scope)
+        return self._computes[symbol]
+
+    def _compute(self, symbol: Symbol, expr: syntax.Expr | None, scope: Scope) -> str | None:
+        if isinstance(expr, syntax.Call):
+            found = self._call(expr, scope, _COMPUTES, "compute")
+            if found is None:
+                return None
+            name: Any = found.get("name", "serverless")
+        elif expr is not None:
+            value = self.evaluator.constant(expr, scope, "a compute")
+            name = value.value if value is not None else None
+        else:
+            self.report.error(
+                "MLP0228", f"`{symbol.name}` needs a value", symbol.span, help='such as `= cluster("cpu")`'
+            )
+            return None
+        return str(name).removeprefix("azureml:") if isinstance(name, str) else None
+
+    def _call(
+        self, expr: syntax.Call, scope: Scope, table: dict[str, tuple[Argument, ...]], what: str
+    ) -> dict[str, Any] | None:
+        signature = table.get(expr.function.text)
+        if signature is None:
+            help, fixes = did_you_mean(expr.function.text, table, expr.function.span)
+            help = help or "known are " + ", ".join(f"`{t}(…)`" for t in table)
+            message = f"`{expr.function.text}` makes no {what}"
+            self.report.error("MLP0214", message, expr.function.span, help=help, fixes=fixes)
+            return None
+        return settings.arguments(self.evaluator, expr, scope, signature)
+
+    # --- environments -------------------------------------------------------------------------------------------------
+
+    def environment(self, expr: syntax.Expr, scope: Scope) -> Environment | None:
+        """The environment that an expression says: a declared one, `image(…)`, `build(…)` or `"azureml:…"`."""
+        if isinstance(expr, syntax.Call):
+            return self._environment_call(expr, scope)
+        value = self.evaluator.evaluate(expr, scope)
+        if isinstance(value, Constant) and isinstance(value.value, str):
+            return Environment(reference=value.value)
+        if isinstance(value, Thing) and value.symbol.kind is Kind.ENVIRONMENT:
+            symbol = value.symbol
+            if symbol not in self._environments:
+                self._environments[symbol] = None  # an environment that names itself comes to nothing
+                inner, where = self._value(symbol)
+                if inner is None:
+                    self.report.error("MLP0228", f"`{symbol.name}` needs a value", symbol.span, help='`= image("…")`')
+                else:
+                    self._environments[symbol] = self.environment(inner, where)
+            return self._environments[symbol]
+        if not isinstance(value, Bad):
+            self.report.error(
+                "MLP0109",
+                "expected an environment",
+                expr.span,
+                help='an `environment`, `image("…", conda = "conda.yml")`, `build("folder")` or `"azureml:name:1"`',
+            )
+        return None
+
+    def _environment_call(self, expr: syntax.Call, scope: Scope) -> Environment | None:
+        found = self._call(expr, scope, _ENVIRONMENTS, "environment")
+        if found is None:
+            return None
+        if expr.function.text == "build":
+            folder = self._local(found["folder"], expr, scope, os.path.isdir)
+            if folder is None:
+                return None
+            return Environment(name=found.get("name"), build_context=folder, dockerfile=found.get("dockerfile"))
+        conda_file: str | None = None
+        conda: Any = None
+        if "conda" in found:
+            conda_file = self._local(found["conda"], expr, scope, os.path.isfile)
+            if conda_file is None:
+                return None
+            if self.complete:
+                conda = self._conda(conda_file, expr)
+        return Environment(name=found.get("name"), image=found["image"], conda=conda, conda_file=conda_file)
+
+    def _local(self, path: str, expr: syntax.Call, scope: Scope, exists: Any) -> str | None:
+        full = os.path.normpath(os.path.join(scope.folder, path))
+        if is_remote(path) or not exists(full):
+            help = f"paths start from the folder of `{expr.span.source.path}`"
+            self.report.error("MLP0603", f"`{path}` does not exist", expr.span, help=help)
+            return None
+        return full
+
+    def _conda(self, path: str, expr: syntax.Call) -> Any:
+        from mlp_lang.compiler.yaml_files import BadYaml, load_yaml
+
+        try:
+            return load_yaml(path)
+        except BadYaml as error:
+            self.report.error("MLP0603", str(error), expr.span)
+            return None
+
+    # --- endpoints ----------------------------------------------------------------------------------------------------
+
+    def endpoint(self, symbol: Symbol) -> Endpoint | None:
+        """A declared endpoint, or None once its declaration is reported."""
+        if symbol not in self._endpoints:
+            self._endpoints[symbol] = self._endpoint(symbol)
+        return self._endpoints[symbol]
+
+    def _endpoint(self, symbol: Symbol) -> Endpoint | None:
+        node: syntax.Resource = symbol.node
+        expr, scope = self._value(symbol)
+        if not isinstance(expr, syntax.Call):
+            help = 'such as `endpoint scoring = online("name") { auth = key }`'
+            self.report.error("MLP0406", f"`{symbol.name}` does not say what it is", symbol.span, help=help)
+            return None
+        found = self._call(expr, scope, _ENDPOINTS, "endpoint")
+        if found is None:
+            return None
+        name = found["name"]
+        if expr.function.text != "online":
+            self.report.error("MLP0390", f"`{expr.function.text}` endpoints are not compiled yet", expr.function.span)
+            return None
+        if not (3 <= len(name) <= 32 and name[0].isalpha() and name[-1] != "-" and _plain(name)):
+            self.report.error(
+                "MLP0406",
+                f'"{name}" is no name for an endpoint',
+                expr.span,
+                help="3 to 32 letters, digits and hyphens, a letter first and no hyphen last",
+            )
+            return None
+        given = settings.read(self.evaluator, node.items or (), symbol.scope, _ENDPOINT_SETTINGS, "an endpoint")
+        traffic = given["traffic"].value if "traffic" in given else {}
+        total = sum(traffic.values())
+        if "traffic" in given and (total not in (0, 100) or any(v < 0 for v in traffic.values())):
+            self.report.error("MLP0407", f"traffic sums to {total}, expected 100", given["traffic"].span)
+            return None
+        tags = strings(given["tags"].value) if "tags" in given else {}
+        auth = given["auth"].value if "auth" in given else "key"
+        description = given["description"].value if "description" in given else node.doc
+        return Endpoint(symbol.name, name, "online", auth, description, tags, dict(traffic), symbol.span)
+
+
+def _plain(name: str) -> bool:
+    return all(c.isascii() and (c.isalnum() or c == "-") for c in name)

@@ -1,0 +1,144 @@
+"""From the folder of a build to what azure-ai-ml says when it loads and validates every definition, warnings included.
+
+In this process, without network, credentials or telemetry: loaders read files, validation is the offline kind. What
+azure-ai-ml says of itself (experimental classes, deprecated libraries) is no finding.
+"""
+
+import contextlib
+import io
+import logging
+import os
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from mlp_lang.dsl.diagnostics import Diagnostic, Severity
+from mlp_lang.dsl.source import Source, Span
+from mlp_lang.lowering.checker.folder import (
+    COMPONENTS,
+    DEPLOYED_ENDPOINTS,
+    DEPLOYMENTS,
+    ENDPOINTS,
+    SCHEDULES,
+    definition_files,
+)
+
+_OF_ITSELF = re.compile(r"experimental|RemovedInMarshmallow|pkg_resources", re.IGNORECASE)
+_LOCATION = re.compile(r"#line (\d+)")
+_MESSAGE = re.compile(r'"message": "((?:[^"\\]|\\.)*)"')
+
+
+class _Records(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+
+def load_all(folder: str) -> list[Diagnostic]:
+    """Findings about every definition of a build: MLP0830 (refused) and MLP0831 (warned of), one for each remark."""
+    folder = os.path.realpath(folder)
+    findings: list[Diagnostic] = []
+    for kind, pattern in (
+        ("job", "pipeline.yml"),
+        ("component", COMPONENTS),
+        ("online_endpoint", ENDPOINTS),
+        ("online_endpoint", DEPLOYED_ENDPOINTS),
+        ("online_deployment", DEPLOYMENTS),
+        ("schedule", SCHEDULES),
+    ):
+        findings += load_definitions(kind, definition_files(folder, pattern), folder)
+    return findings
+
+
+def load_definitions(kind: str, paths: list[str], folder: str) -> list[Diagnostic]:
+    """What azure-ai-ml says of definitions of one kind; `kind` is what its loader `load_<kind>` is called after."""
+    with _quiet():  # what importing says is of azure-ai-ml itself
+        from azure.ai.ml.entities import _load_functions as loaders
+    load: Callable[[str], Any] = getattr(loaders, f"load_{kind}")
+    return [finding for path in paths for finding in _load(load, path, folder)]
+
+
+def _load(load: Callable[[str], Any], path: str, folder: str) -> list[Diagnostic]:
+    shown = os.path.relpath(path, os.path.dirname(folder)).replace(os.sep, "/")
+    refused: list[tuple[str, int]] = []
+    with _quiet() as heard:
+        try:
+            entity = load(path)
+            validate = getattr(entity, "_validate", None)
+            result = validate() if validate is not None else None
+            if result is not None:  # the offline kind; deployments have none and give None
+                said = result._to_dict()
+                refused += [
+                    (f"{e.get('path')}: {e.get('message')}", _line(e.get("location"))) for e in said.get("errors", [])
+                ]
+                heard += [f"{e.get('path')}: {e.get('message')}" for e in said.get("warnings", [])]
+        except Exception as error:  # whatever a library raises on a definition is a finding about it
+            text = str(error) or type(error).__name__
+            reasons = _MESSAGE.findall(text) or [text]
+            refused.append((reasons[0], _line(text)))
+        warned = [message for message in heard if not _OF_ITSELF.search(message)]
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            source = Source(shown, file.read())
+    except OSError:
+        source = Source(shown, "")
+    findings = [_diagnostic("MLP0830", f"azure-ai-ml refuses `{shown}`", m, source, line) for m, line in refused]
+    for message in dict.fromkeys(warned):
+        finding = _diagnostic("MLP0831", f"azure-ai-ml warns of `{shown}`", message, source, 0)
+        findings.append(finding._replace(severity=Severity.WARNING))
+    return findings
+
+
+def _line(text: str | None) -> int:
+    match = _LOCATION.search(text or "")
+    return int(match[1]) if match else 0
+
+
+def _diagnostic(code: str, what: str, message: str, source: Source, line: int) -> Diagnostic:
+    start = source.line_starts[line - 1] if 0 < line <= len(source.line_starts) else 0
+    span = Span(source, start, start + len(source.line(max(line, 1)).rstrip()))
+    said = " ".join(message.split())
+    return Diagnostic(code, f"{what}: {said[:500]}", span)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[list[str]]:
+    """Gather what is logged, warned of or printed meanwhile, and let none of it out; telemetry stays off."""
+    heard: list[str] = []
+    handler = _Records()
+    handler.messages = heard
+    # azure-ai-ml gives its logger a handler of its own and lets nothing up to the root: both are taken over.
+    loggers = [logging.getLogger(name) for name in ("azure", "azure.ai.ml")]
+    before = [(logger.handlers, logger.level, logger.propagate) for logger in loggers]
+    collection = os.environ.get("AZURE_CORE_COLLECT_TELEMETRY")
+    os.environ["AZURE_CORE_COLLECT_TELEMETRY"] = "0"
+    for logger in loggers:
+        logger.handlers = [handler]
+        logger.setLevel(logging.WARNING)
+        logger.propagate = False
+    printed = io.StringIO()
+    try:
+        with (
+            warnings.catch_warnings(record=True) as caught,
+            contextlib.redirect_stdout(printed),
+            contextlib.redirect_stderr(printed),
+        ):
+            warnings.simplefilter("always")
+            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore", PendingDeprecationWarning)
+            warnings.simplefilter("ignore", ImportWarning)
+            warnings.simplefilter("ignore", ResourceWarning)
+            yield heard
+            heard.extend(str(warning.message) for warning in caught)
+    finally:
+        for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
+            logger.handlers, logger.propagate = handlers, propagate
+            logger.setLevel(level)
+        if collection is None:
+            del os.environ["AZURE_CORE_COLLECT_TELEMETRY"]
+        else:
+            os.environ["AZURE_CORE_COLLECT_TELEMETRY"] = collection

@@ -1,0 +1,5 @@
+"""From Azure ML YAML (ours or anybody's) to diagnostics with spans, without azure-ai-ml, network or credentials."""
+
+from mlp_lang.lowering.checker.folder import check_folder
+
+__all__ = ["check_folder"]

@@ -1,0 +1,117 @@
+"""From labels, predictions and probabilities to the figures of a report, one PNG file each, drawn without a display."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import sklearn.metrics as scores
+
+SIZE = (5.0, 4.0)
+MOST_CURVES = 12
+PLAIN = {"Software": None}  # no version in the file: the same figure gives the same bytes
+
+
+def classification(
+    folder: Path,
+    truth: np.ndarray,
+    predicted: np.ndarray,
+    proba: np.ndarray | None,
+    classes: Sequence[Any],
+    positive: Any,
+) -> list[tuple[str, str]]:
+    """Draw what can be drawn; (file name, title) of each figure. With two classes curves are those of `positive`."""
+    drawn = [_confusion(folder, truth, predicted, classes)]
+    if proba is None or proba.shape[1] != len(classes):
+        return drawn
+    shown = [positive] if len(classes) == 2 else list(classes)[:MOST_CURVES]
+    curves = []
+    for name in shown:
+        is_it = np.array([x == name for x in truth])
+        if is_it.any() and not is_it.all():
+            curves.append((str(name), is_it, proba[:, list(classes).index(name)]))
+    if curves:
+        drawn += [_roc(folder, curves), _precision_recall(folder, curves), _calibration(folder, curves)]
+    return drawn
+
+
+def regression(folder: Path, truth: np.ndarray, predicted: np.ndarray) -> list[tuple[str, str]]:
+    """Predictions beside the truth, and the residuals' distribution."""
+    figure, axes = plt.subplots(figsize=SIZE, layout="constrained")
+    low, high = float(min(truth.min(), predicted.min())), float(max(truth.max(), predicted.max()))
+    axes.plot([low, high], [low, high], color="grey", linewidth=1)
+    axes.scatter(truth, predicted, s=8, alpha=0.5, linewidths=0)
+    axes.set(xlabel="truth", ylabel="prediction")
+    first = _save(figure, folder, "predictions.png", "Predictions")
+
+    figure, axes = plt.subplots(figsize=SIZE, layout="constrained")
+    axes.hist(predicted - truth, bins=40)
+    axes.axvline(0, color="grey", linewidth=1)
+    axes.set(xlabel="prediction less truth", ylabel="rows")
+    return [first, _save(figure, folder, "residuals.png", "Residuals")]
+
+
+def _confusion(folder: Path, truth: np.ndarray, predicted: np.ndarray, classes: Sequence[Any]) -> tuple[str, str]:
+    names = [str(name) for name in classes]
+    counts = scores.confusion_matrix([str(x) for x in truth], [str(x) for x in predicted], labels=names)
+    figure, axes = plt.subplots(figsize=SIZE, layout="constrained")
+    axes.imshow(counts, cmap="Blues")
+    if len(names) <= MOST_CURVES:
+        for (row, column), count in np.ndenumerate(counts):
+            dark = count > counts.max() / 2
+            axes.text(column, row, str(count), ha="center", va="center", color="white" if dark else "black")
+        axes.set_xticks(range(len(names)), names, rotation=45, ha="right", parse_math=False)
+        axes.set_yticks(range(len(names)), names, parse_math=False)
+    axes.set(xlabel="prediction", ylabel="truth")
+    return _save(figure, folder, "confusion.png", "Confusion matrix")
+
+
+def _roc(folder: Path, curves: list[tuple[str, np.ndarray, np.ndarray]]) -> tuple[str, str]:
+    figure, axes = plt.subplots(figsize=SIZE, layout="constrained")
+    axes.plot([0, 1], [0, 1], color="grey", linewidth=1)
+    for name, is_it, score in curves:
+        wrong, right, _ = scores.roc_curve(is_it, score)
+        axes.plot(wrong, right, label=name)
+    axes.set(xlabel="false positive rate", ylabel="true positive rate")
+    _legend(axes)
+    return _save(figure, folder, "roc.png", "Receiver operating characteristic")
+
+
+def _precision_recall(folder: Path, curves: list[tuple[str, np.ndarray, np.ndarray]]) -> tuple[str, str]:
+    figure, axes = plt.subplots(figsize=SIZE, layout="constrained")
+    for name, is_it, score in curves:
+        precision, recall, _ = scores.precision_recall_curve(is_it, score)
+        axes.plot(recall, precision, label=name)
+    axes.set(xlabel="recall", ylabel="precision", ylim=(0, 1.02))
+    _legend(axes)
+    return _save(figure, folder, "precision_recall.png", "Precision and recall")
+
+
+def _calibration(folder: Path, curves: list[tuple[str, np.ndarray, np.ndarray]]) -> tuple[str, str]:
+    figure, axes = plt.subplots(figsize=SIZE, layout="constrained")
+    axes.plot([0, 1], [0, 1], color="grey", linewidth=1)
+    edges = np.linspace(0, 1, 11)
+    for name, is_it, score in curves:
+        bins = np.clip(np.digitize(score, edges) - 1, 0, 9)
+        filled = [b for b in range(10) if (bins == b).any()]
+        means = [float(score[bins == b].mean()) for b in filled]
+        axes.plot(means, [float(is_it[bins == b].mean()) for b in filled], marker="o", label=name)
+    axes.set(xlabel="mean probability", ylabel="share of rows")
+    _legend(axes)
+    return _save(figure, folder, "calibration.png", "Calibration")
+
+
+def _legend(axes: Any) -> None:
+    for text in axes.legend(fontsize="small").get_texts():
+        text.set_parse_math(False)
+
+
+def _save(figure: Any, folder: Path, name: str, title: str) -> tuple[str, str]:
+    figure.savefig(folder / name, dpi=110, metadata=PLAIN)
+    plt.close(figure)
+    return name, title

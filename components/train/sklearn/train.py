@@ -1,0 +1,146 @@
+"""From training rows and hyper-parameters to one MLflow model: the schema's encoder and a fitted estimator.
+
+The command line is that of docs/contracts.md: `--string NAME VALUE` for text, `--json NAME VALUE` for everything else.
+"""
+
+import argparse
+import importlib
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from common import encoding, entry, models, rows, tables, tracking
+from common import facts as facts_of
+from common.facts import Facts
+from sklearn.pipeline import Pipeline
+
+TABLE = Path(__file__).resolve().parent / "estimators.json"
+
+
+def main(options: argparse.Namespace) -> None:
+    facts = facts_of.load(options.facts)
+    description, parameters = interface(options.estimator, given(options))
+    estimator = build(options.estimator, description, parameters, facts)
+    table = tables.read(options.table, facts)
+    rows.check(table, facts)
+    frame = encoding.features(table, facts)
+    truth = None if description["task"] == "clusterer" else encoding.target(table, facts).to_numpy()
+    if description["task"] == "clusterer" and facts is None:
+        frame = table
+    encode = encoding.encoder(frame, facts, constant=parameters.get("fit_intercept") is False)
+    encoded = encode.transform(frame)
+
+    started = time.perf_counter()
+    fit(estimator, encoded, truth, facts)
+    seconds = time.perf_counter() - started
+
+    pipeline = Pipeline([("encode", encode), ("model", estimator)])
+    classes = tuple(estimator.classes_.tolist()) if description["task"] == "classifier" else None
+    card = models.Card(description["task"], classes, tuple(frame.columns), f"sklearn.{options.estimator}")
+    models.save_sklearn(pipeline, options.model, card, frame, facts)
+    figures = {"training_rows": len(frame), "training_seconds": seconds, **score(estimator, encoded, truth)}
+    for name, value in figures.items():
+        print(f"{name} = {value:.6g}")
+    with tracking.run() as log:
+        log.parameters({"estimator": options.estimator, **parameters})
+        log.metrics(figures)
+        log.folder(options.model, "model")
+
+
+def given(options: argparse.Namespace) -> dict[str, Any]:
+    """Hyper-parameters of the command line as values. Raises Refusal for one that is given twice."""
+    found: dict[str, Any] = {}
+    pairs = [(name, text) for name, text in options.string]
+    pairs += [(name, entry.value(text)) for name, text in options.json]
+    for name, value in pairs:
+        if name in found:
+            raise entry.Refusal(f"hyper-parameter {name!r} is given twice")
+        found[name] = value
+    return found
+
+
+def interface(name: str, parameters: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The table's entry of an estimator, and the hyper-parameters if the estimator has them all."""
+    known = json.loads(TABLE.read_text(encoding="utf-8"))["estimators"]
+    if name not in known:
+        raise entry.Refusal(f"scikit-learn has no supervised estimator or clusterer {name!r}")
+    description = known[name]
+    if description["needs_estimator"]:
+        raise entry.Refusal(f"{name} is made from another estimator, which a program cannot give yet")
+    for parameter in parameters:
+        if parameter not in description["parameters"]:
+            raise entry.Refusal(f"{name} has no hyper-parameter {parameter!r}")
+        if description["parameters"][parameter].get("object") and parameters[parameter] is not None:
+            raise entry.Refusal(f"hyper-parameter {parameter!r} of {name} takes a Python object only")
+    return description, parameters
+
+
+def build(name: str, description: dict[str, Any], parameters: dict[str, Any], facts: Facts | None) -> Any:
+    """The estimator, unfitted; a random_state that is not set is 0, so that the same program gives the same model."""
+    settings = dict(parameters)
+    if "random_state" in description["parameters"]:
+        settings.setdefault("random_state", 0)
+    weights = settings.get("class_weight")
+    classes = facts.classes if facts is not None else None
+    if isinstance(weights, dict) and classes is not None:  # the keys of a JSON object are text, classes may be numbers
+        spelled = {json.dumps(x) if not isinstance(x, str) else x: x for x in classes}
+        unknown = [key for key in weights if key not in spelled]
+        if unknown:
+            raise entry.Refusal(f"class_weight names the class {unknown[0]!r}, which the label does not have")
+        settings["class_weight"] = {spelled[key]: weight for key, weight in weights.items()}
+    try:
+        return getattr(importlib.import_module(description["module"]), name)(**settings)
+    except (ImportError, AttributeError) as error:
+        raise entry.Refusal(f"the installed scikit-learn lacks {name}: {error}") from None
+
+
+def fit(estimator: Any, encoded: np.ndarray, truth: np.ndarray | None, facts: Facts | None) -> None:
+    """Fit in place. What scikit-learn objects to becomes a Refusal.
+
+    Its messages may quote rows. On private data the fit is rehearsed, once it failed, on rows that are made up: a
+    message that comes then as well is about the hyper-parameters, and may be told.
+    """
+    try:
+        estimator.fit(encoded, truth)
+    except (ValueError, TypeError, ArithmeticError, np.linalg.LinAlgError) as error:
+        if facts is None or facts.private is None:
+            raise entry.Refusal(f"{type(estimator).__name__}: {error}") from None
+        rehearse(estimator, encoded.shape[1], facts)
+        raise entry.Withheld(f"{type(estimator).__name__} cannot be fitted: {type(error).__name__}") from None
+
+
+def rehearse(estimator: Any, width: int, facts: Facts) -> None:
+    """Fit a copy on noise with the same number of columns. Raises Refusal if that fails too."""
+    from sklearn.base import clone
+
+    noise = np.random.default_rng(0).random((200, width))
+    classes = facts.classes
+    truth = noise[:, 0] if classes is None else np.resize(np.array(classes, dtype=object), len(noise))
+    if classes is not None:
+        truth = pd.Series(list(truth)).infer_objects().to_numpy()
+    try:
+        clone(estimator).fit(noise, truth)
+    except (ValueError, TypeError, ArithmeticError, np.linalg.LinAlgError) as error:
+        raise entry.Refusal(f"{type(estimator).__name__}: {error}") from None
+
+
+def score(estimator: Any, encoded: np.ndarray, truth: np.ndarray | None) -> dict[str, float]:
+    """The estimator's own score on the training rows (accuracy, R²), or how many clusters it found."""
+    if truth is None:
+        labels = getattr(estimator, "labels_", None)
+        return {} if labels is None else {"clusters": len(set(labels.tolist()) - {-1})}
+    return {"training_score": float(estimator.score(encoded, truth))}
+
+
+if __name__ == "__main__":
+    arguments = entry.parser("Train a scikit-learn estimator.")
+    arguments.add_argument("--estimator", required=True)
+    arguments.add_argument("--table", type=Path, required=True)
+    arguments.add_argument("--facts", type=Path)
+    arguments.add_argument("--string", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
+    arguments.add_argument("--json", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
+    arguments.add_argument("--model", type=Path, required=True)
+    entry.run(main, arguments)

@@ -1,0 +1,195 @@
+"""From a node's bindings to what its step reads: the text of each input, and what of it counts for the cache."""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from mlp_lang.compiler.graph import Asset, Binding, FromInput, FromNode, Graph, Literal, Node, Parameter, PipelineInput
+from mlp_lang.dsl.source import Span
+from mlp_lang.lowering.values import azure_text
+
+PRIMITIVES = frozenset(["number", "integer", "boolean", "string"])
+COPIED_MODES = frozenset(["download", "rw_mount"])
+"""Modes in which a step gets its own writable copy; every other mode reads the data where it lies."""
+GATES = "gates"
+
+
+class BindingError(Exception):
+    """An input that cannot be given to a step here; `code` is the diagnostic's."""
+
+    def __init__(self, code: str, message: str, help: str = "", span: Span | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.help = help
+        self.span = span
+
+
+class Given(NamedTuple):
+    """One input of a step. `path` is a local file or folder (then `text` is that path), else `text` is a value.
+
+    `identity` is what of it counts for the cache; it is empty for a path, whose content counts.
+    """
+
+    name: str
+    text: str
+    path: str | None = None
+    identity: str = ""
+    mode: str | None = None
+
+
+class Sources(NamedTuple):
+    """Where values come from: pipeline inputs, and the folders of finished nodes' outputs."""
+
+    inputs: Mapping[str, PipelineInput]
+    facts: Mapping[str, str]  # Facts name -> file
+    output: Callable[[str, str], str]  # node, port -> path
+
+
+def sources(graph: Graph, facts: Mapping[str, str], output: Callable[[str, str], str]) -> Sources:
+    return Sources({i.parameter.name: i for i in graph.inputs}, facts, output)
+
+
+def needs(node: Node) -> dict[str, None]:
+    """Names of the nodes that must have succeeded before this one, in order: data, then `after`."""
+    found: dict[str, None] = {}
+    bindings: list[Binding] = [binding for _, binding in node.inputs]
+    if node.deployment is not None:
+        bindings.append(node.deployment.model)
+    for binding in bindings:
+        parts = binding.parts if type(binding).__name__ == "Template" else (binding,)  # type: ignore[union-attr]
+        for part in parts:
+            if type(part) is FromNode:
+                found[part.node] = None
+    found.update(dict.fromkeys(node.after))
+    return found
+
+
+def given_inputs(node: Node, where: Sources) -> list[Given]:
+    """The inputs that have a value, in the component's order. Raises BindingError."""
+    bound = dict(node.inputs)
+    result = []
+    for parameter in node.component.inputs:
+        binding = bound.get(parameter.name)
+        if binding is None:
+            if parameter.has_default and not (parameter.default is None and parameter.encoding == "plain"):
+                binding = Literal(parameter.default)
+            elif parameter.optional or parameter.has_default:
+                continue
+            else:
+                raise BindingError(
+                    "MLP0907", f"input `{parameter.name}` of `{node.title}` has no value", span=node.span
+                )
+        given = _given(parameter, binding, where, node)
+        if given is not None:
+            result.append(given)
+    return result
+
+
+def asset_path(binding: Binding, where: Sources, node: Node) -> str:
+    """The local path that a model or data binding stands for. Raises BindingError."""
+    parameter = Parameter("model", "model", "mlflow_model")
+    given = _given(parameter, binding, where, node)
+    if given is None or given.path is None:
+        raise BindingError("MLP0907", f"`{node.title}` has no local model to deploy", span=node.span)
+    return given.path
+
+
+def _given(parameter: Parameter, binding: Binding, where: Sources, node: Node) -> Given | None:
+    name = parameter.name
+    match binding:
+        case Literal(value=value):
+            if value is None and parameter.encoding == "plain":
+                return None
+            if parameter.azure_type not in PRIMITIVES:
+                return _local(name, Asset(parameter.azure_type, str(value), "://" not in str(value)), parameter, node)
+            return _value(name, azure_text(value, parameter), node)
+        case Asset():
+            return _local(name, binding, parameter, node)
+        case FromNode(node=other, port=port):
+            path = where.output(other, port)
+            return Given(name, path, path, mode=binding.mode or parameter.mode)
+        case FromInput(name=source):
+            item = _pipeline_input(source, where, node)
+            if item.facts is not None:
+                path = where.facts[item.facts]
+                return Given(name, path, path)
+            match item.value:
+                case None:
+                    if parameter.optional or item.parameter.optional:
+                        return None
+                    raise BindingError(
+                        "MLP0907",
+                        f"pipeline input `{source}` has no value, and `{node.title}` needs it",
+                        f"give it with `--param {source}=…`, or `--data {source}=PATH` if it is data",
+                        item.span,
+                    )
+                case Asset() as asset:
+                    asset = asset._replace(mode=binding.mode or asset.mode)
+                    return _local(name, asset, parameter, node, source)
+                case Literal(value=value):
+                    if value is None and item.parameter.encoding == "plain":
+                        return None
+                    encoded = item.parameter.encoding == "json" or parameter.encoding == "plain"
+                    return _value(name, azure_text(value, item.parameter if encoded else parameter), node)
+        case _:
+            texts = []
+            for part in binding.parts:
+                if isinstance(part, str):
+                    texts.append(part)
+                else:
+                    piece = _given(Parameter(name, "string", "string", optional=True), part, where, node)
+                    texts.append("" if piece is None else piece.text)
+            return _value(name, "".join(texts), node)
+
+
+def _value(name: str, text: str, node: Node) -> Given:
+    identity = text
+    if node.gates and name == GATES:  # where a gate is written must not decide whether its step runs again
+        identity = re.sub(r'"span": "(?:[^"\\]|\\.)*"', '"span": ""', text)
+    return Given(name, text, identity=identity)
+
+
+def _pipeline_input(name: str, where: Sources, node: Node) -> PipelineInput:
+    item = where.inputs.get(name)
+    if item is None:
+        raise BindingError(
+            "MLP0907", f"`{node.title}` reads the pipeline input `{name}`, which does not exist", span=node.span
+        )
+    return item
+
+
+def _local(name: str, asset: Asset, parameter: Parameter, node: Node, source: str = "") -> Given:
+    mode = asset.mode or parameter.mode
+    if not asset.local:
+        if mode == "direct":
+            return Given(name, asset.path, identity=asset.path)
+        raise BindingError(
+            "MLP0906",
+            f"input `{source or name}` is `{asset.path}`, which is not on this machine",
+            f"give a local copy: `mlp run … --data {source or name}=PATH`, or a profile with a local path",
+            asset.span or node.span,
+        )
+    path = os.path.abspath(asset.path)
+    if not os.path.exists(path):
+        raise BindingError(
+            "MLP0906", f"input `{source or name}` is `{asset.path}`, which does not exist", span=asset.span or node.span
+        )
+    if not os.access(path, os.R_OK):
+        raise BindingError(
+            "MLP0906", f"input `{source or name}` is `{asset.path}`, which cannot be read", span=asset.span or node.span
+        )
+    return Given(name, path, path, mode=mode)
+
+
+def shown_parameters(graph: Graph) -> tuple[dict[str, object], dict[str, str]]:
+    """Values of parameters, and paths of data, for the record of a run."""
+    parameters: dict[str, object] = {}
+    data: dict[str, str] = {}
+    for item in graph.inputs:
+        match item.value:
+            case Literal(value=value):
+                parameters[item.parameter.name] = value
+            case Asset(path=path):
+                data[item.parameter.name] = path
+    return parameters, data

@@ -1,0 +1,123 @@
+"""From a command line to an exit: a shell in a process group of its own, which ends with all that it started.
+
+A warden, one small shell for the whole run, kills what is left if the runner itself is killed and cannot.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from typing import IO
+
+_WARDEN = """
+trap '' INT TERM HUP QUIT
+groups=' '
+while read -r sign group; do
+  case $sign in
+    +) groups="$groups$group " ;;
+    -) rest=${groups#* "$group" }; groups="${groups%% "$group" *} $rest" ;;
+  esac
+done
+for group in $groups; do kill -TERM "-$group" 2>/dev/null; done
+[ "$groups" = ' ' ] || sleep 2
+for group in $groups; do kill -KILL "-$group" 2>/dev/null; done
+"""
+
+
+class Warden:
+    """Knows the process groups that run; kills them when the runner's end of the pipe closes unexpectedly."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def watch(self, group: int) -> None:
+        with self._lock:
+            if self._process is None:
+                self._process = subprocess.Popen(
+                    ["sh", "-c", _WARDEN],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=True,
+                    cwd="/",
+                )
+            self._tell(f"+ {group}\n")
+
+    def forget(self, group: int) -> None:
+        with self._lock:
+            self._tell(f"- {group}\n")
+
+    def dismiss(self) -> None:
+        with self._lock:
+            if self._process is not None and self._process.stdin is not None:
+                with contextlib.suppress(OSError):
+                    self._process.stdin.close()
+                self._process.wait()
+                self._process = None
+
+    def _tell(self, line: str) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.write(line.encode())
+                self._process.stdin.flush()
+
+
+class Process:
+    """One running step. `wait` is called by one thread, `stop` by any."""
+
+    def __init__(
+        self, arguments: Sequence[str], folder: str, environment: Mapping[str, str], log: IO[bytes], warden: Warden
+    ) -> None:
+        """Start it, both streams going to `log`. Raises OSError."""
+        self._warden = warden
+        self._lock = threading.Lock()
+        self._over = False
+        self._popen = subprocess.Popen(
+            arguments,
+            cwd=folder,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self.pid = self._popen.pid
+        warden.watch(self.pid)
+
+    def wait(self) -> int:
+        """The exit code (negative: the signal), once the process and all of its group are gone."""
+        # While the leader is not reaped its number stays taken, so the group's cannot be another's.
+        if hasattr(os, "waitid"):
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        else:
+            self._popen.wait()
+        with self._lock:
+            self._signal(signal.SIGKILL)
+            self._over = True
+            code = self._popen.wait()
+        self._warden.forget(self.pid)
+        return code
+
+    def stop(self, number: int) -> None:
+        """Send a signal to the whole group, if it still runs."""
+        with self._lock:
+            if not self._over:
+                self._signal(number)
+
+    def _signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
+
+
+def kept_environment() -> dict[str, str]:
+    """This process's environment without what would reach into a step: other runs' variables, start-up files."""
+    dropped = ("AZUREML_", "AZURE_ML_", "MLFLOW_")
+    single = ("BASH_ENV", "ENV", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONHOME", "PYTHONINSPECT", "SHELLOPTS", "BASHOPTS")
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(dropped) and name not in single and not name.startswith("BASH_FUNC_")
+    }

@@ -1,0 +1,415 @@
+"""From a node whose inputs are there to its outcome: looked up by content, or run in a folder of its own and kept."""
+
+import json
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from mlp_lang.compiler.graph import Graph, Node, OutputPort
+from mlp_lang.dsl.diagnostics import Diagnostic
+from mlp_lang.runner import code, failures, findings, serving
+from mlp_lang.runner.bindings import BindingError, Given, Sources, given_inputs
+from mlp_lang.runner.command import CommandError, expand
+from mlp_lang.runner.content import Memory, digest_text, entries, place, tree_digest
+from mlp_lang.runner.environment import environment_of, requirements
+from mlp_lang.runner.folder import RunFolder
+from mlp_lang.runner.outcome import Outcome, Status
+from mlp_lang.runner.process import Process, Warden, kept_environment
+from mlp_lang.runner.store import ENTRY, FORMAT, Cache, Stored, document_of, load, write_json
+from mlp_lang.runner.tracking import Tracking
+
+FOLDERS = frozenset(["uri_folder", "mltable", "mlflow_model", "custom_model", "triton_model"])
+MUST_HOLD_FILES = frozenset(["mltable", "mlflow_model", "triton_model"])
+
+
+class Shop(NamedTuple):
+    """What all steps of a run share."""
+
+    graph: Graph
+    folder: RunFolder
+    scratch: str
+    cache: Cache
+    memory: Memory
+    tracking: Tracking | None
+    warden: Warden
+    versions: Mapping[str, str]
+    sources: Sources
+    known: dict[str, str]  # path that this run made -> digest of its content
+    resume: bool
+    shell: str
+    python: str  # folder whose `python` is this interpreter
+
+
+class Control:
+    """How a running step is reached from outside: stopped on cancellation and at its deadline."""
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self.wake = wake  # has the scheduler look at the deadlines again
+        self.lock = threading.Lock()
+        self.cancelled = False
+        self.running: dict[str, Process] = {}
+        self.deadlines: dict[str, float] = {}
+        self.late: set[str] = set()
+
+    def stop_all(self, number: int) -> None:
+        """Cancel: signal what runs, and let nothing new start."""
+        with self.lock:
+            self.cancelled = True
+            for process in self.running.values():
+                process.stop(number)
+
+    def set_deadline(self, when: float) -> None:
+        """What was told to stop and still runs at `when` is killed."""
+        with self.lock:
+            for name in self.running:
+                self.late.add(name)
+                self.deadlines[name] = when
+
+    def stop_late(self, now: float, grace: float) -> None:
+        """TERM to steps past their deadline, KILL to those that are `grace` seconds past it."""
+        with self.lock:
+            for name, deadline in list(self.deadlines.items()):
+                if now >= deadline and name in self.running:
+                    self.running[name].stop(signal.SIGKILL if name in self.late else signal.SIGTERM)
+                    if name in self.late:
+                        del self.deadlines[name]
+                    else:
+                        self.late.add(name)
+                        self.deadlines[name] = now + grace
+
+    def next_deadline(self) -> float | None:
+        with self.lock:
+            return min(self.deadlines.values(), default=None)
+
+
+class CancelledError(Exception):
+    """The run was stopped before or while a step ran."""
+
+
+def execute(node: Node, shop: Shop, control: Control, started: Callable[[], None]) -> Outcome:
+    """One step, from looking it up to keeping what it made. `started` is called if a process is needed.
+
+    Raises nothing for what a user, a step or a file system does wrong: that is in the outcome.
+    """
+    begun = time.monotonic()
+    attempts = 0
+    try:
+        if control.cancelled:
+            raise CancelledError
+        if serving.elsewhere(node):
+            return _left_out(node, shop, begun)
+        given = given_inputs(node, shop.sources) if node.deployment is None else []
+        check = serving.plan(node, shop.graph, shop.sources) if node.deployment is not None else None
+        key = _key(node, given, check, shop)
+        folder = shop.folder.step(node.name)
+        found = _finished(node, key, folder, shop)
+        if found is not None:
+            return _outcome(Status.CACHED, node, found, folder, time.monotonic() - begun, 0, shop)
+        if shop.tracking is not None:
+            shop.tracking.begin()
+        started()
+        shutil.rmtree(folder, ignore_errors=True)
+        os.makedirs(folder)
+        tries = 1 + (node.run.retries or 0)
+        while True:
+            attempts += 1
+            outcome = _attempt(node, given, check, key, attempts, shop, control, begun)
+            if outcome.status.succeeded or attempts >= tries or control.cancelled:
+                return outcome
+            if failures.gate_failed(failures.last_line(os.path.join(folder, "log.txt"))):
+                return outcome  # a verdict, not a mishap: asking again until it passes would make it worthless
+    except CancelledError:
+        return Outcome(Status.CANCELLED, time.monotonic() - begun, attempts)
+    except BindingError as error:
+        return Outcome(Status.FAILED, time.monotonic() - begun, attempts, diagnostic=failures.unbound(error, node))
+    except CommandError as error:
+        message = Diagnostic("MLP0909", f"`{node.title or node.name}`: {error}", failures.place(node))
+        return Outcome(Status.FAILED, time.monotonic() - begun, attempts, diagnostic=message)
+    except OSError as error:
+        doing = f"run `{node.title or node.name}`: a file operation failed on"
+        message = failures.os_failed(error, node, shop.graph, doing)
+        return Outcome(Status.FAILED, time.monotonic() - begun, attempts, diagnostic=message)
+
+
+def _left_out(node: Node, shop: Shop, begun: float) -> Outcome:
+    """A stage without counterpart here: nothing is done, and its reports say so."""
+    folder = os.path.join(shop.folder.step(node.name), "outputs")
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+    paths = {port.name: os.path.join(folder, port.name) for port in node.component.outputs}
+    for path in paths.values():
+        write_json(path, {"done": False, "reason": "this stage changes a workspace, and the run was on one machine"})
+        shop.known[path] = shop.memory.tree(path)
+    digests = {port: shop.known[path] for port, path in paths.items()}
+    return Outcome(Status.COMPLETED, time.monotonic() - begun, 0, None, paths, digests)
+
+
+def _key(node: Node, given: list[Given], check: "serving.Check | None", shop: Shop) -> str:
+    """What decides the result: definition, code, environment, parameters, and the content of everything read."""
+    c = node.component
+    environment = environment_of(node)
+    wanted = sorted({r.name for r in requirements(environment)})
+    document: dict[str, Any] = {
+        "format": FORMAT,
+        "python": list(sys.version_info[:2]),
+        "environment": [environment.reference, environment.image, environment.conda, environment.dockerfile],
+        "installed": {name: shop.versions.get(name) for name in wanted},
+        "outputs": [[p.name, p.azure_type] for p in c.outputs],
+        "variables": node.run.environment_variables,
+    }
+    if any(release.node == node.name for release in shop.graph.privacy.releases):
+        document["release"] = node.name  # two releases in one program are two draws, even if nothing else differs
+    if check is not None:
+        document["check"] = [serving.FORMAT, check.endpoint, check.deployment, check.variables]
+        paths = [check.model, check.scoring, *(p for p in (check.table, check.facts) if p)]
+        document["read"] = [_digest(path, shop) for path in paths]
+    else:
+        document["command"] = c.command
+        document["code"] = code.digest(c, shop.memory)
+        document["distribution"] = node.run.distribution
+        document["inputs"] = [
+            [g.name, g.identity if g.path is None else [_digest(g.path, shop), _file_name(g.path)]]
+            if g.path is None or g.path not in shop.known
+            else [g.name, shop.known[g.path]]
+            for g in given
+        ]
+    return digest_text(json.dumps(document, sort_keys=True, ensure_ascii=False, default=str))
+
+
+def _file_name(path: str) -> str:
+    """The name of a user's file, by which a script may tell its format; a folder's says nothing."""
+    return "" if os.path.isdir(path) else os.path.basename(path)
+
+
+def _digest(path: str, shop: Shop) -> str:
+    known = shop.known.get(path)
+    return known if known is not None else shop.memory.tree(path)
+
+
+def _finished(node: Node, key: str, folder: str, shop: Shop) -> Stored | None:
+    """The results of this key from the run that is resumed, or from the cache; then also in the run's folder."""
+    if shop.resume and (own := load(folder, key)) is not None:
+        return own
+    if not node.component.deterministic and node.deployment is None:
+        return None
+    stored = shop.cache.find(key)
+    if stored is None:
+        return None
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(os.path.dirname(folder), exist_ok=True)
+    try:
+        place(stored.folder, folder)
+    except FileNotFoundError:  # somebody clears the cache
+        shutil.rmtree(folder, ignore_errors=True)
+        return None
+    return stored._replace(folder=folder)
+
+
+def _attempt(
+    node: Node,
+    given: list[Given],
+    check: "serving.Check | None",
+    key: str,
+    number: int,
+    shop: Shop,
+    control: Control,
+    begun: float,
+) -> Outcome:
+    folder = shop.folder.step(node.name)
+    log = os.path.join(folder, "log.txt")
+    scratch = os.path.join(shop.scratch, f"{node.name}-{number}")
+    made = os.path.join(scratch, "made")
+    work = os.path.join(scratch, "code")
+    os.makedirs(os.path.join(made, "outputs"))
+    os.makedirs(work)
+    ports = ports_of(node)
+    outputs = {port.name: os.path.join(made, "outputs", port.name) for port in ports}
+    for port in ports:
+        if port.azure_type in FOLDERS and check is None:
+            os.mkdir(outputs[port.name])
+    if check is not None:
+        arguments, line = serving.command(check, scratch, outputs)
+    else:
+        code.lay_out(node.component, work)
+        texts = _inputs_for(given, scratch)
+        line = expand(node.component.command, texts, outputs)
+        arguments = [shop.shell, "-c", line]
+    run_id = shop.tracking.start(node.title or node.name, _tags(node, key)) if shop.tracking is not None else ""
+    environment = _variables(node, given, outputs, run_id, shop, scratch)
+    with open(os.path.join(folder, "command.txt"), "w", encoding="utf-8") as file:
+        file.write(line + "\n")
+    running = time.monotonic()
+    try:
+        exit_code, late = _run(node, arguments, work, environment, log, number, shop, control)
+    except BaseException:
+        if shop.tracking is not None:
+            shop.tracking.end(run_id, "KILLED")
+        raise
+    took = time.monotonic() - running
+    if shop.tracking is not None:
+        state = "FINISHED" if exit_code == 0 and not late else "KILLED" if control.cancelled else "FAILED"
+        shop.tracking.end(run_id, state)
+    failed = Outcome(Status.FAILED, time.monotonic() - begun, number, exit_code)
+    if control.cancelled and exit_code != 0:
+        return failed._replace(status=Status.CANCELLED)
+    if late:
+        return failed._replace(diagnostic=failures.timed_out(node, log))
+    code.keep_artifacts(work, os.path.join(made, "artifacts"))
+    if exit_code != 0:
+        place(made, folder)  # what a failed gate judged is worth reading
+        found = findings.read(ports, {p: os.path.join(folder, "outputs", p) for p in outputs})
+        message = failures.step_failed(node, exit_code, log, number)
+        return failed._replace(metrics=found.metrics, gates=found.gates, release=found.release, diagnostic=message)
+    for port in ports:
+        if (what := _lacking(outputs[port.name], port)) is not None:
+            return failed._replace(diagnostic=failures.no_output(node, port.name, log, what))
+    stored = _keep(node, key, made, outputs, folder, took, shop)
+    shutil.rmtree(scratch, ignore_errors=True)
+    return _outcome(Status.COMPLETED, node, stored, folder, time.monotonic() - begun, number, shop)
+
+
+def ports_of(node: Node) -> tuple[OutputPort, ...]:
+    """The outputs of a step as it runs here: the component's, or those of the endpoint's check."""
+    return node.component.outputs if node.deployment is None else serving.ports(node)
+
+
+def _inputs_for(given: list[Given], scratch: str) -> dict[str, str]:
+    """Texts for the command line, with a copy of its own where the mode says that the step may write to it."""
+    texts = {}
+    for g in given:
+        if g.path is not None and g.mode in ("download", "rw_mount"):
+            copy = os.path.join(scratch, "inputs", g.name, os.path.basename(g.path.rstrip("/")))
+            os.makedirs(os.path.dirname(copy), exist_ok=True)
+            code.copy_writable(g.path, copy)
+            texts[g.name] = copy
+        else:
+            texts[g.name] = g.text
+    return texts
+
+
+def _run(
+    node: Node,
+    arguments: list[str],
+    work: str,
+    environment: dict[str, str],
+    log: str,
+    number: int,
+    shop: Shop,
+    control: Control,
+) -> tuple[int, bool]:
+    """Exit code, and whether the deadline ended it."""
+    with open(log, "ab") as stream:
+        if number > 1:
+            stream.write(f"--- attempt {number} ---\n".encode())
+            stream.flush()
+        with control.lock:
+            if control.cancelled:
+                raise CancelledError
+            process = Process(arguments, work, environment, stream, shop.warden)
+            control.running[node.name] = process
+            control.late.discard(node.name)
+            if node.run.timeout is not None:
+                control.deadlines[node.name] = time.monotonic() + node.run.timeout
+    control.wake()
+    exit_code = process.wait()
+    with control.lock:
+        del control.running[node.name]
+        control.deadlines.pop(node.name, None)
+        return exit_code, node.name in control.late
+
+
+def _variables(
+    node: Node, given: list[Given], outputs: Mapping[str, str], run_id: str, shop: Shop, scratch: str
+) -> dict[str, str]:
+    environment = kept_environment()
+    experiment = shop.graph.experiment or shop.graph.name
+    root = os.path.basename(shop.folder.path)
+    temporary = os.path.join(scratch, "tmp")
+    os.makedirs(temporary, exist_ok=True)
+    environment.update(
+        PATH=shop.python + os.pathsep + environment.get("PATH", os.defpath),
+        PYTHONUNBUFFERED="1",
+        PYTHONDONTWRITEBYTECODE="1",
+        TMPDIR=temporary,
+        AZUREML_RUN_ID=f"{root}_{node.name}",
+        AZUREML_ROOT_RUN_ID=root,
+        AZUREML_EXPERIMENT_NAME=experiment,
+        AZUREML_ARM_PROJECT_NAME=experiment,
+        AZUREML_ARM_WORKSPACE_NAME="local",
+        MLFLOW_ENABLE_TELEMETRY="false",
+    )
+    for g in given:
+        environment[f"AZURE_ML_INPUT_{g.name}"] = g.text
+    for name, path in outputs.items():
+        environment[f"AZURE_ML_OUTPUT_{name}"] = path
+    if node.run.distribution is not None:
+        environment.update(
+            RANK="0", LOCAL_RANK="0", WORLD_SIZE="1", NODE_RANK="0", MASTER_ADDR="127.0.0.1", MASTER_PORT="6105"
+        )
+    environment.update(node.run.environment_variables)
+    if shop.tracking is not None:
+        environment.update(shop.tracking.variables(run_id))
+    return environment
+
+
+def _tags(node: Node, key: str) -> dict[str, str]:
+    return {"mlp.step": node.name, "mlp.verb": node.verb, "mlp.component": node.component.name, "mlp.key": key}
+
+
+def _lacking(path: str, port: OutputPort) -> str | None:
+    if not os.path.exists(path):
+        return "wrote nothing to"
+    if os.path.isdir(path) and port.azure_type in MUST_HOLD_FILES and not os.listdir(path):
+        return "left empty"
+    return None
+
+
+def _keep(node: Node, key: str, made: str, outputs: dict[str, str], folder: str, took: float, shop: Shop) -> Stored:
+    """Put what a step made where it stays: the cache and the run's folder, or the latter alone."""
+    trees = {}
+    digests = {}
+    for port, path in outputs.items():
+        code.own(path)
+        files = entries(path)
+        trees[port] = (os.path.isdir(path), files)
+        digests[port] = tree_digest(path, files)
+    document = document_of(key, digests, trees, took)
+    for name in ("log.txt", "command.txt"):
+        shutil.copy2(os.path.join(folder, name), os.path.join(made, name))
+    shutil.rmtree(folder, ignore_errors=True)
+    write_json(os.path.join(made, ENTRY), document)
+    if shop.cache.enabled and (node.component.deterministic or node.deployment is not None):
+        kept = shop.cache.keep(key, made)
+        place(kept, folder)
+        document = load(folder, key).document if (load(folder, key)) is not None else document  # type: ignore[union-attr]
+    else:
+        shutil.move(made, folder)
+    return Stored(folder, dict(document["digests"]), took, 0, document)
+
+
+def _outcome(
+    status: Status, node: Node, stored: Stored, folder: str, seconds: float, attempts: int, shop: Shop
+) -> Outcome:
+    ports = ports_of(node)
+    paths = {port.name: os.path.join(folder, "outputs", port.name) for port in ports}
+    for port, path in paths.items():
+        shop.known[path] = stored.digests[port]
+    found = findings.read(ports, paths)
+    return Outcome(
+        status,
+        seconds,
+        attempts,
+        0,
+        paths,
+        stored.digests,
+        found.metrics,
+        found.gates,
+        found.release,
+        found.parity,
+        found.endpoint,
+    )

@@ -1,0 +1,111 @@
+"""From the record of a run to the lines that end it: steps, metrics, gates, privacy, parity, and where things are."""
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mlp_lang.runner.progress import spell_seconds
+
+
+def summarise(record: Mapping[str, Any], folder: str) -> str:
+    """The summary as text, one fact a line; deterministic for a record."""
+    return "\n".join(_lines(record, folder)) + "\n"
+
+
+def _lines(record: Mapping[str, Any], folder: str) -> Iterator[str]:
+    steps = record["steps"]
+    counts: dict[str, int] = {}
+    for step in steps:
+        counts[step["status"]] = counts.get(step["status"], 0) + 1
+    words = {"completed": "ran"}
+    said = ", ".join(f"{number} {words.get(state, state)}" for state, number in counts.items())
+    yield f"{record['pipeline']} {record['status']} in {spell_seconds(record['seconds'])}: {said}"
+    for step in steps:
+        if step["status"] == "failed" and step["log"]:
+            yield f"  log of {step['title']}: {_shown(os.path.join(folder, step['log']))}"
+    measured = [step for step in steps if step["metrics"]]
+    if measured:
+        yield ""
+        yield "metrics"
+        for step in measured:
+            for name, value in step["metrics"].items():
+                if isinstance(value, int | float):
+                    yield f"  {step['title']}.{name} = {value:.6g}"
+    gates = [(step, gate) for step in steps for gate in step["gates"]]
+    if gates:
+        yield ""
+        yield "gates"
+        for step, gate in gates:
+            values = ", ".join(f"{name} = {value:.6g}" for name, value in _numbers(gate.get("values")))
+            kind = "require" if gate.get("hard", True) else "expect"
+            mark = "passed" if gate.get("passed") else "FAILED" if gate.get("hard", True) else "not met"
+            yield f"  {mark}: {step['title']} {kind} {gate.get('text', '')}{f' ({values})' if values else ''}"
+    yield from _privacy(record["privacy"])
+    if record["parity"]:
+        yield ""
+        yield "parity of exported models"
+        for parity in record["parity"]:
+            agree = parity.get("label_agreement")
+            labels = f", labels agree on {agree:.2%}" if isinstance(agree, int | float) else ""
+            yield (
+                f"  {parity['step']}: largest difference {parity.get('max_abs_difference', 0):.3g} "
+                f"(tolerance {parity.get('tolerance', 0):.3g}) on {parity.get('rows', 0)} rows{labels}"
+            )
+    for endpoint in record["endpoints"]:
+        yield ""
+        yield f"endpoint {endpoint['endpoint']}/{endpoint['deployment']}"
+        yield from _check(endpoint.get("check") or {})
+    yield ""
+    yield f"run      {_shown(folder)}"
+    for name, path in record["outputs"].items():
+        yield f"output   {name}: {_shown(os.path.join(folder, path))}"
+    if record["endpoints"]:
+        yield f"serve    mlp serve {_shown(folder)}"
+    if record["tracking"] is not None:
+        yield f"tracking mlflow ui --backend-store-uri {record['tracking']['uri']}"
+    if record["status"] != "completed" and any(step["status"] in ("completed", "cached") for step in steps):
+        file = _shown(record["sources"][0]) if record["sources"] else "FILE"
+        yield f"resume   mlp run {file} -o {_shown(folder)} --resume"
+
+
+def _privacy(privacy: Mapping[str, Any]) -> Iterator[str]:
+    if not privacy["budgets"]:
+        return
+    yield ""
+    yield "privacy"
+    for budget in privacy["budgets"]:
+        yield (
+            f"  {budget['data']}: epsilon {budget['spent_epsilon']:g} of {budget['epsilon']:g}, "
+            f"delta {budget['spent_delta']:g} of {budget['delta']:g} spent at most "
+            f"(unit {budget['unit']}, neighbours {budget['neighbours']})"
+        )
+    for released in privacy["released"]:
+        yield (
+            f"  {released['step']} released with {released.get('mechanism')}: epsilon {released.get('epsilon'):g}, "
+            f"delta {released.get('delta') or 0:g}"
+        )
+    for lifted in privacy["declassified"]:
+        yield f"  declassified {lifted['node']}.{lifted['port']}: {lifted['reason']}"
+    for name in privacy["verdicts"]:
+        yield f"  the verdict of {name} tells one bit about private rows"
+
+
+def _check(check: Mapping[str, Any]) -> Iterator[str]:
+    agreement = check.get("agreement")
+    if agreement is not None:
+        yield f"  answers as the model does on {agreement:.2%} of {check.get('rows')} test rows"
+    latency = check.get("latency_ms")
+    if latency:
+        yield f"  latency p50 {latency['p50']:.1f} ms, p95 {latency['p95']:.1f} ms over {latency['n']} requests"
+
+
+def _numbers(values: Any) -> Iterator[tuple[str, float]]:
+    if isinstance(values, dict):
+        for name, value in values.items():
+            if isinstance(value, int | float):
+                yield name, value
+
+
+def _shown(path: str) -> str:
+    relative = os.path.relpath(path)
+    return path if relative.startswith("..") else relative

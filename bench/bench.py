@@ -1,0 +1,180 @@
+"""Times whole processes in one sitting and prints one table; everything it measured goes to .bench/bench.json.
+
+Each figure is the median wall time of several runs, taken in turns, so that a busy minute of the machine falls on
+all. Ratios stand beside what they are held to. `--quick` leaves out 10,000 stages and whatever takes more than seconds.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import shape
+
+ROOT = Path(__file__).resolve().parent.parent
+OUT = ROOT / ".bench"
+PYTHON = sys.executable
+MLP = str(Path(PYTHON).parent / "mlp")
+SIZES = (10, 100, 1_000, 10_000)
+PARTS = ("cli", "dsl", "compiler", "lowering", "runner")
+PEER_SIZES = (10, 100, 1_000)
+
+
+class Task(NamedTuple):
+    """A process to time; `name` and `size` are its row and column, `rounds` how often it runs."""
+
+    name: str
+    size: int
+    command: list[str]
+    rounds: int
+
+
+class Target(NamedTuple):
+    """`dividend` by `divisor` must be at least or at most `bound`; each is a task's name and size."""
+
+    text: str
+    dividend: tuple[str, int]
+    divisor: tuple[str, int]
+    bound: float
+    least: bool
+
+
+TARGETS = (
+    Target("mlp --version / python -c pass", ("mlp --version", 0), ("python -c pass", 0), 5, least=False),
+    Target(
+        "mlp check income.mlp / python -c pass", ("mlp check income.mlp", 0), ("python -c pass", 0), 14, least=False
+    ),
+    Target("azure-ai-ml / mlp check, 1,000 stages", ("azure-ai-ml load", 1000), ("mlp check", 1000), 30, least=True),
+    Target(
+        "azure-ai-ml / mlp compile, 1,000 stages", ("azure-ai-ml load", 1000), ("mlp compile", 1000), 15, least=True
+    ),
+    *(
+        Target(f"{name}, 10,000 / 1,000 stages", (name, 10_000), (name, 1000), 12, least=False)
+        for name in ("mlp check", "mlp fmt", "mlp compile")
+    ),
+)
+
+
+def tasks(folder: Path, quick: bool) -> list[Task]:
+    """Everything to time that this machine has. Compiles what azure-ai-ml is to load."""
+    found = [
+        Task("python -c pass", 0, [PYTHON, "-c", "pass"], 21),
+        Task("mlp --version", 0, [MLP, "--version"], 21),
+        Task("mlp check income.mlp", 0, [MLP, "check", str(ROOT / "pipelines" / "income.mlp")], 15),
+    ]
+    data = os.path.relpath(ROOT / "pipelines" / "data", folder)
+    for size in SIZES[:3] if quick else SIZES:
+        program = folder / f"chain_{size}.mlp"
+        program.write_text(shape.mlp(size, data), encoding="utf-8")
+        rounds = 9 if size <= 100 else 5 if size <= 1000 else 3
+        build = folder / "build"
+        compile_ = [MLP, "compile", str(program), "-o", str(build)]
+        found += [
+            Task("mlp check", size, [MLP, "check", str(program)], rounds),
+            Task("mlp fmt", size, [MLP, "fmt", "--check", str(program)], rounds),
+            Task("mlp compile", size, compile_, rounds),
+        ]
+        if size in PEER_SIZES:
+            subprocess.run(compile_, check=True, capture_output=True)
+            job = build / f"chain_{size}" / "pipeline.yml"
+            slow = size >= 1000
+            if not (quick and slow):
+                load = [PYTHON, str(ROOT / "bench" / "azure_load.py"), str(job)]
+                found.append(Task("azure-ai-ml load", size, load, 3))
+            found += _peers(folder, size, 3)
+    return found
+
+
+def _peers(folder: Path, size: int, rounds: int) -> list[Task]:
+    """miniwdl and kfp, where `make bench-peers` has installed them."""
+    found = []
+    miniwdl = OUT / "miniwdl" / "bin" / "miniwdl"
+    if miniwdl.exists():
+        workflow = folder / f"chain_{size}.wdl"
+        workflow.write_text(shape.wdl(size), encoding="utf-8")
+        found.append(Task("miniwdl check", size, [str(miniwdl), "check", str(workflow)], rounds))
+    kfp = OUT / "kfp" / "bin" / "python"
+    if kfp.exists():
+        script = str(ROOT / "bench" / "kfp_compile.py")
+        target = str(folder / f"kfp_{size}.yaml")
+        found.append(Task("kfp compile", size, [str(kfp), script, str(size), target], rounds))
+    return found
+
+
+def measure(found: list[Task]) -> dict[tuple[str, int], list[float]]:
+    """Seconds of every run, by task. Exits if a command fails: a failure is no timing."""
+    seconds: dict[tuple[str, int], list[float]] = {(t.name, t.size): [] for t in found}
+    for turn in range(max(t.rounds for t in found)):
+        for task in found:
+            if turn >= task.rounds:
+                continue
+            if sys.stderr.isatty():
+                sys.stderr.write(f"\r\x1b[Kround {turn + 1}: {task.name} {task.size or ''}")
+            start = time.perf_counter()
+            done = subprocess.run(task.command, capture_output=True, text=True, check=False)
+            seconds[task.name, task.size].append(time.perf_counter() - start)
+            if done.returncode != 0:
+                said = f"{done.stdout[-2000:]}{done.stderr[-2000:]}"
+                sys.exit(f"\n{' '.join(task.command)} gave {done.returncode}:\n{said}")
+    if sys.stderr.isatty():
+        sys.stderr.write("\r\x1b[K")
+    return seconds
+
+
+def table(medians: dict[tuple[str, int], float]) -> str:
+    """One row a command, one column a size."""
+    lines = [f"{'seconds, median':<24}{'':>10}" + "".join(f"{size:>10,}" for size in SIZES)]
+    for name in dict.fromkeys(n for n, _ in medians):
+        cells = [f"{medians[name, s]:>10.3f}" if (name, s) in medians else f"{'':>10}" for s in (0, *SIZES)]
+        lines.append(f"{name:<24}{''.join(cells)}".rstrip())
+    return "\n".join(lines)
+
+
+def ratios(medians: dict[tuple[str, int], float]) -> list[dict[str, object]]:
+    """Every target that was measured: its ratio, its bound and whether it is met."""
+    found: list[dict[str, object]] = []
+    for target in TARGETS:
+        if target.dividend in medians and target.divisor in medians:
+            ratio = medians[target.dividend] / medians[target.divisor]
+            met = ratio >= target.bound if target.least else ratio <= target.bound
+            found.append(
+                {"what": target.text, "ratio": ratio, "bound": target.bound, "least": target.least, "met": met}
+            )
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="seconds instead of minutes")
+    quick: bool = parser.parse_args().quick
+    OUT.mkdir(exist_ok=True)
+    # what pip does for a package that it installs, whatever this shell says of writing byte code
+    subprocess.run([PYTHON, "-m", "compileall", "-q", *(str(ROOT / part) for part in PARTS)], check=True)
+    with tempfile.TemporaryDirectory(dir=OUT) as folder:
+        seconds = measure(tasks(Path(folder), quick))
+    medians = {key: statistics.median(values) for key, values in seconds.items()}
+    held = ratios(medians)
+    print(table(medians))
+    print()
+    for r in held:
+        bound = f"{'≥' if r['least'] else '≤'} {r['bound']:g}"
+        print(f"{r['what']:<42}{r['ratio']:>8.1f}  {bound:<5} {'met' if r['met'] else 'MISSED'}")
+    document = {
+        "machine": {"cpus": os.cpu_count(), "python": platform.python_version(), "system": platform.platform()},
+        "runs": [{"name": n, "stages": s, "median": medians[n, s], "seconds": v} for (n, s), v in seconds.items()],
+        "targets": held,
+    }
+    path = OUT / "bench.json"
+    path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    print(f"\nwritten to {path.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""Paths, small tables with facts, and a way to run a component's script as a process."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+COMPONENTS = ROOT / "components"
+if str(COMPONENTS) not in sys.path:
+    sys.path.insert(0, str(COMPONENTS))
+
+PEOPLE: dict[str, Any] = {
+    "name": "people",
+    "schema": {
+        "type": "object",
+        "properties": {
+            "age": {"type": "integer", "minimum": 17, "maximum": 90},
+            "hours": {"type": ["number", "null"], "minimum": 0, "maximum": 100},
+            "work": {"type": ["string", "null"], "enum": ["State-gov", "Private", None]},
+            "grade": {"enum": [1, 2, 3]},
+            "member": {"type": "boolean"},
+            "sex": {"enum": ["Female", "Male"]},
+            "income": {"enum": ["<=50K", ">50K"]},
+        },
+        "required": ["age", "sex", "income"],
+    },
+    "label": "income",
+    "positive": ">50K",
+    "sensitive": ["sex"],
+    "features": None,
+    "private": None,
+}
+PRIVATE = {"unit": "row", "neighbours": "replace_one", "epsilon": 2.0, "delta": 1e-6}
+
+Step = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def module(path: str, name: str) -> ModuleType:
+    """A component's script as a module under a name of its own."""
+    file = COMPONENTS / path
+    if str(file.parent) not in sys.path:
+        sys.path.append(str(file.parent))
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+@pytest.fixture
+def step(tmp_path: Path) -> Step:
+    """Run a script in an empty folder: `step("train/sklearn/train.py", "--table", "t")`."""
+
+    def run(script: str, *arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW")}
+        return subprocess.run(
+            [sys.executable, str(COMPONENTS / script), *map(str, arguments)],
+            cwd=tmp_path,
+            env={**environment, "PYTHONPATH": str(COMPONENTS), "MPLCONFIGDIR": str(tmp_path / ".mpl"), **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+def refused(done: subprocess.CompletedProcess[str]) -> str:
+    """The reason of a step that refused as the contract says; fails otherwise."""
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    last = done.stderr.rstrip("\n").rsplit("\n", 1)[-1]
+    assert last.startswith("mlp: "), done.stderr
+    return last.removeprefix("mlp: ")
+
+
+def succeeded(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def put(path: Path, document: Any) -> Path:
+    """Write JSON."""
+    path.write_text(json.dumps(document), encoding="utf-8")
+    return path

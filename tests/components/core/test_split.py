@@ -1,0 +1,97 @@
+"""The split: 1-stable on private data, by position or by a coin a row."""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from common import facts as facts_of
+from common.entry import Refusal
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from .conftest import PEOPLE, PRIVATE, module
+
+split = module("prepare/tabular/split/split.py", "core_split")
+
+ROWS = some.lists(
+    some.tuples(some.one_of(some.none(), some.integers(0, 5)), some.sampled_from(["a", "b", None])),
+    min_size=4,
+    max_size=40,
+)
+SHARES = some.sampled_from([0.1, 0.25, 0.5, 0.8])
+SEEDS = some.integers(0, 10_000)
+REPLACE_ONE = facts_of.parse({**PEOPLE, "private": PRIVATE})
+ADD_REMOVE = facts_of.parse({**PEOPLE, "private": {**PRIVATE, "neighbours": "add_remove"}})
+
+
+def parts(table: list[Any], share: float, seed: int, facts: Any) -> tuple[list[Any], list[Any]]:
+    frame = pd.DataFrame(table, columns=["n", "w"])  # one None changes the dtype of a column
+    tested = split.choose(frame, share, seed, None, facts)
+    return (
+        [r for r, t in zip(table, tested, strict=True) if not t],
+        [r for r, t in zip(table, tested, strict=True) if t],
+    )
+
+
+@given(table=ROWS, share=SHARES, seed=SEEDS, place=some.integers(0, 39), row=some.tuples(some.just(99), some.just("z")))
+def test_replacing_a_row_changes_one_row_of_one_part(
+    table: list[Any], share: float, seed: int, place: int, row: Any
+) -> None:
+    place %= len(table)
+    other = [*table[:place], row, *table[place + 1 :]]
+    before, after = parts(table, share, seed, REPLACE_ONE), parts(other, share, seed, REPLACE_ONE)
+    differing = [sum(a != b for a, b in zip(x, y, strict=True)) for x, y in zip(before, after, strict=True)]
+    assert sorted(differing) == [0, 1]
+
+
+@given(table=ROWS, share=SHARES, seed=SEEDS, place=some.integers(0, 40), row=ROWS.map(lambda rows: rows[0]))
+def test_adding_a_row_leaves_every_other_row_in_its_part(
+    table: list[Any], share: float, seed: int, place: int, row: Any
+) -> None:
+    place %= len(table) + 1
+    other = [*table[:place], row, *table[place:]]
+    before, after = parts(table, share, seed, ADD_REMOVE), parts(other, share, seed, ADD_REMOVE)
+    added = [Counter(y) - Counter(x) for x, y in zip(before, after, strict=True)]
+    lost = [Counter(x) - Counter(y) for x, y in zip(before, after, strict=True)]
+    assert sorted(c.total() for c in added) == [0, 1]
+    assert not any(lost)
+
+
+@settings(max_examples=20)
+@given(seed=SEEDS)
+def test_the_parts_have_their_sizes(seed: int) -> None:
+    frame = pd.DataFrame({"n": range(2000)})
+    assert split.choose(frame, 0.2, seed, None, REPLACE_ONE).sum() == 400
+    coins = split.choose(frame, 0.2, seed, None, ADD_REMOVE).sum()
+    assert abs(coins - 400) < 6 * np.sqrt(2000 * 0.2 * 0.8)  # six standard deviations of the binomial
+
+
+def test_coins_of_equal_rows_are_independent() -> None:
+    same = pd.DataFrame({"n": [1] * 4000})
+    assert abs(split.choose(same, 0.5, 3, None, ADD_REMOVE).sum() - 2000) < 6 * np.sqrt(1000)
+
+
+def test_a_stratified_split_keeps_shares_and_is_refused_on_private_data() -> None:
+    frame = pd.DataFrame({"income": ["<=50K"] * 70 + [">50K"] * 30})
+    public = facts_of.parse(PEOPLE)
+    tested = split.choose(frame, 0.2, 5, split.stratum("true", public), public)
+    assert Counter(frame["income"][tested]) == {"<=50K": 14, ">50K": 6}
+    for facts in (REPLACE_ONE, ADD_REMOVE):
+        with pytest.raises(Refusal, match="not 1-stable"):
+            split.choose(frame, 0.2, 5, "income", facts)
+
+
+@pytest.mark.parametrize(
+    ("text", "column"),
+    [(None, None), ("false", None), ("null", None), ("True", "income"), ("sex", "sex"), ('"sex"', "sex")],
+)
+def test_how_stratify_is_spelled(text: str | None, column: str | None) -> None:
+    assert split.stratum(text, facts_of.parse(PEOPLE)) == column
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -1.0, float("nan")])
+def test_a_share_beyond_its_bounds_is_refused(share: float) -> None:
+    with pytest.raises(Refusal, match="test_size"):
+        split.choose(pd.DataFrame({"n": [1, 2]}), share, 0, None, None)

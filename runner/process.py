@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from typing import IO
 
@@ -24,6 +25,10 @@ for group in $groups; do kill -TERM "-$group" 2>/dev/null; done
 [ "$groups" = ' ' ] || sleep 2
 for group in $groups; do kill -KILL "-$group" 2>/dev/null; done
 """
+
+
+_GROUP_POLLS = 200
+"""Looks at a killed group, at most ten seconds in all: what hangs in the kernel must not hold up a run for ever."""
 
 
 class Warden:
@@ -98,8 +103,25 @@ class Process:
             self._signal(signal.SIGKILL)
             self._over = True
             code = self._popen.wait()
+        self._await_group()
         self._warden.forget(self.pid)
         return code
+
+    def _await_group(self) -> None:
+        """Until the kernel has ended what was killed: a signal is only on its way when `killpg` returns.
+
+        Who holds nothing any more counts as ended: a zombie stays a member of its group until somebody reaps it.
+        """
+        pause = 0.0005
+        for _ in range(_GROUP_POLLS):
+            try:
+                os.killpg(self.pid, 0)
+            except (ProcessLookupError, PermissionError):
+                return
+            if not _living(self.pid):
+                return
+            time.sleep(pause)
+            pause = min(2 * pause, 0.05)
 
     def stop(self, number: int) -> None:
         """Send a signal to the whole group, if it still runs."""
@@ -110,6 +132,23 @@ class Process:
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
+
+
+def _living(group: int) -> bool:
+    """Whether a member of a process group still runs; True where nothing tells (no /proc)."""
+    try:
+        processes = [name for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        return True
+    for name in processes:
+        try:
+            with open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as file:
+                state, _, member_of = file.read().rpartition(")")[2].split()[:3]
+        except (OSError, ValueError):
+            continue  # it ended meanwhile
+        if member_of == str(group) and state not in "ZX":
+            return True
+    return not processes
 
 
 def kept_environment() -> dict[str, str]:

@@ -102,7 +102,7 @@ def _declare(module: Module, report: Report) -> None:
         kind = _kind(item)
         if kind is not None:
             name = item.alias if isinstance(item, Use) else item.name  # type: ignore[union-attr]
-            symbol, earlier = module.scope.declare(kind, name, item)
+            symbol, earlier = module.scope.declare(kind, name, item)  # type: ignore[arg-type]
             if earlier is not None:
                 clash(report, symbol, earlier)
             elif kind is Kind.PIPELINE:

@@ -321,7 +321,9 @@ class _Printer:
 
     def loop(self, item: For, indent: int) -> None:
         words = "for each " if item.each else "for "
-        self.put([words, item.variable, " in ", item.iterable], indent, item.items, item.span)
+        row: Row = [words, item.variable, " in ", item.iterable]
+        row += [" as ", item.name] if item.name else []
+        self.put(row, indent, item.items, item.span)
 
     def repeat(self, item: Repeat, indent: int) -> None:
         row: Row = ["repeat ", item.name, " up to ", item.limit]
@@ -331,8 +333,10 @@ class _Printer:
         self.lines.append(" " * indent)
         while True:
             head = self.lines.pop()
-            self.lines += self.row([head, "when " if item.runtime else "if ", item.condition], indent, 0, 2)
-            opening = self.brace(item.condition.span.end)
+            row: Row = [head, "when " if item.runtime else "if ", item.condition]
+            row += [" as ", item.name] if item.name else []
+            self.lines += self.row(row, indent, 0, 2)
+            opening = self.brace((item.name or item.condition).span.end)
             closing = self.brace(item.items[-1].span.end if item.items else opening + 1)
             if item.otherwise is None:
                 self.branch(item.items, indent, opening, closing)

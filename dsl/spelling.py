@@ -5,6 +5,7 @@ lines of their own. Literals and strings keep the author's spelling; nodes made 
 values.
 """
 
+import re
 from typing import NamedTuple, TypeAlias
 
 from mlp_lang.dsl.strings import spell, spell_block
@@ -31,7 +32,9 @@ from mlp_lang.dsl.syntax import (
     Unary,
     UnionType,
 )
+from mlp_lang.dsl.tokens import RESERVED
 
+_IDENTIFIER = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 Node: TypeAlias = Expr | TypeExpr | RangeType | Argument | MapEntry | Name
 Row: TypeAlias = list[str | Node]
 
@@ -49,14 +52,16 @@ class Bracket(NamedTuple):
 def anatomy(node: Node) -> Row | Bracket:
     """How a node is made up: a row of text and nodes, or elements in brackets."""
     match node:
-        case Name(text) | Reference(text):
+        case Name():
+            return [named(node)]
+        case Reference(text):
             return [text]
         case Literal():
             return [literal(node)]
         case String():
             return [string(node)]
         case Attribute(value, name):
-            return [value, "." + name.text]
+            return [value, "." + named(name)]
         case Index(value, key):
             return [value, "[", key or "*", "]"]
         case Unary(operator, operand):
@@ -110,6 +115,13 @@ def flat(node: Node | str) -> str:
         padding = parts.padding if inner else ""
         return parts.opening + padding + inner + padding + parts.closing
     return "".join(flat(part) for part in parts)
+
+
+def named(name: Name) -> str:
+    """A name, in quotes where it is no identifier."""
+    if _IDENTIFIER.fullmatch(name.text) and name.text not in RESERVED:
+        return name.text
+    return f'"{spell([name.text])[0]}"'
 
 
 def literal(node: Literal) -> str:

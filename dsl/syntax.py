@@ -25,7 +25,7 @@ else:
 
 
 class Name(Record):
-    """An identifier where it is written."""
+    """A name where it is written: an identifier, or any text where the author put it in quotes (`"a.b" = 1`)."""
 
     text: str
     span: Span
@@ -311,23 +311,28 @@ class Stage(Record):
 
 
 class For(Record):
-    """`for x in <constant list> { … }`, or `for each x in <run-time list> { … }` where `each`."""
+    """`for x in <constant list> { … }`, or `for each x in <run-time list> as fan { … }` where `each`.
+
+    `name` is what the loop itself is called, if the author says so.
+    """
 
     each: bool
     variable: Name
     iterable: Expr
+    name: Name | None
     items: "tuple[Item, ...]"
     span: Span
 
 
 class Conditional(Record):
-    """`if <constant> { … } else { … }`, or `when <condition> { … } else { … }` where `runtime`.
+    """`if <constant> { … } else { … }`, or `when <condition> as gate { … } else { … }` where `runtime`.
 
-    `else if` is one Conditional in `otherwise`.
+    `else if` is one Conditional in `otherwise`. `name` is what the choice itself is called, if the author says so.
     """
 
     runtime: bool
     condition: Expr
+    name: Name | None
     items: "tuple[Item, ...]"
     otherwise: "tuple[Item, ...] | None"
     span: Span
@@ -354,7 +359,7 @@ class Use(Record):
 
 
 class Resource(Record):
-    """`compute cpu = cluster("x")`, `environment e = …`, `endpoint s = online("y") { … }`: keyword tells which."""
+    """`compute cpu = cluster("x")`, `endpoint s = online("y") { … }`; `environment`, `deployment` and `asset` alike."""
 
     keyword: Name
     name: Name

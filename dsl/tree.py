@@ -169,30 +169,36 @@ class Builder(Values):
         return "after", tuple(values), self.span(self.starts[keyword], values[-1].span.end)
 
     def for_constant(self, keyword: int, variable: Name, _: int, iterable: Expr, body: Body) -> For:
-        return For(False, variable, iterable, body[0], self.span(self.starts[keyword], body[1]))
+        return For(False, variable, iterable, None, body[0], self.span(self.starts[keyword], body[1]))
 
-    def for_each(self, keyword: int, _: int, variable: Name, __: int, iterable: Expr, body: Body) -> For:
-        return For(True, variable, iterable, body[0], self.span(self.starts[keyword], body[1]))
+    def for_each(
+        self, keyword: int, _: int, variable: Name, __: int, iterable: Expr, name: Name | None, body: Body
+    ) -> For:
+        return For(True, variable, iterable, name, body[0], self.span(self.starts[keyword], body[1]))
 
     def if_then(self, keyword: int, condition: Expr, body: Body) -> Conditional:
-        return Conditional(False, condition, body[0], None, self.span(self.starts[keyword], body[1]))
+        return Conditional(False, condition, None, body[0], None, self.span(self.starts[keyword], body[1]))
 
     def if_else(self, keyword: int, condition: Expr, body: Body, _: int, otherwise: Body) -> Conditional:
-        return Conditional(False, condition, body[0], otherwise[0], self.span(self.starts[keyword], otherwise[1]))
+        return Conditional(False, condition, None, body[0], otherwise[0], self.span(self.starts[keyword], otherwise[1]))
 
     def if_chain(self, keyword: int, condition: Expr, body: Body, _: int, other: Conditional) -> Conditional:
         if other.otherwise:
             self.deep = True
-        return Conditional(False, condition, body[0], (other,), self.span(self.starts[keyword], other.span.end))
+        return Conditional(False, condition, None, body[0], (other,), self.span(self.starts[keyword], other.span.end))
 
-    def when_then(self, keyword: int, condition: Expr, body: Body) -> Conditional:
-        return self.if_then(keyword, condition, body)._replace(runtime=True)
+    def when_then(self, keyword: int, condition: Expr, name: Name | None, body: Body) -> Conditional:
+        return self.if_then(keyword, condition, body)._replace(runtime=True, name=name)
 
-    def when_else(self, keyword: int, condition: Expr, body: Body, _: int, otherwise: Body) -> Conditional:
-        return self.if_else(keyword, condition, body, _, otherwise)._replace(runtime=True)
+    def when_else(
+        self, keyword: int, condition: Expr, name: Name | None, body: Body, _: int, otherwise: Body
+    ) -> Conditional:
+        return self.if_else(keyword, condition, body, _, otherwise)._replace(runtime=True, name=name)
 
-    def when_chain(self, keyword: int, condition: Expr, body: Body, _: int, other: Conditional) -> Conditional:
-        return self.if_chain(keyword, condition, body, _, other)._replace(runtime=True)
+    def when_chain(
+        self, keyword: int, condition: Expr, name: Name | None, body: Body, _: int, other: Conditional
+    ) -> Conditional:
+        return self.if_chain(keyword, condition, body, _, other)._replace(runtime=True, name=name)
 
     def repeat_times(self, keyword: int, name: Name, _: int, __: int, limit: Expr, body: Body) -> Repeat:
         return Repeat(name, limit, None, body[0], self.span(self.starts[keyword], body[1]))

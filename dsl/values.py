@@ -118,6 +118,9 @@ class Values:
         start, end = self.starts[token], self.ends[token]
         return Name(self.text[start:end], Span(self.source, start, end))
 
+    def quoted_name(self, token: int) -> Name:
+        return Name(self.tokens.texts[token], self.span(self.starts[token], self.ends[token]))
+
     def nothing(self) -> None:
         return None
 

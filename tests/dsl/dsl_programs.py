@@ -63,6 +63,8 @@ words = (
     | st.from_regex("[A-Za-z_][A-Za-z0-9_]{0,7}", fullmatch=True)
 ).filter(lambda word: word not in RESERVED and word not in UNSPELLED)
 names = words.map(lambda word: Name(word, NOWHERE))
+keys = names | st.text(string.printable[:95], max_size=6).map(lambda word: Name(word, NOWHERE))
+"""Names that may stand in quotes: of inputs, attributes and ports."""
 references = words.map(lambda word: Reference(word, NOWHERE))
 docs = st.just("") | st.text(string.printable[:95], min_size=1, max_size=20).map(str.strip).filter(
     lambda text: bool(text) and not text.startswith("#")
@@ -179,7 +181,7 @@ types = st.recursive(simple_types, _type_forms, max_leaves=4)
 maybe_types = st.none() | types
 maybe_values = st.none() | expressions
 
-settings_ = st.builds(Setting, names, expressions, st.just(NOWHERE))
+settings_ = st.builds(Setting, keys, expressions, st.just(NOWHERE))
 attributes = st.recursive(
     settings_,
     lambda inner: st.builds(
@@ -189,8 +191,8 @@ attributes = st.recursive(
 )
 attribute_blocks = st.lists(attributes, max_size=3).map(tuple)
 maybe_blocks = st.none() | attribute_blocks
-params = st.builds(Param, names, maybe_types, maybe_values, docs, st.just(NOWHERE))
-outputs = st.builds(Output, names, maybe_types, maybe_values, maybe_blocks, docs, st.just(NOWHERE))
+params = st.builds(Param, keys, maybe_types, maybe_values, docs, st.just(NOWHERE))
+outputs = st.builds(Output, keys, maybe_types, maybe_values, maybe_blocks, docs, st.just(NOWHERE))
 lets = st.builds(Let, names, maybe_types, expressions, docs, st.just(NOWHERE))
 component_items = st.lists(params | outputs | attributes, max_size=4).map(tuple)
 stages = st.builds(
@@ -230,8 +232,10 @@ def _control(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
     body = st.lists(inner, max_size=3).map(tuple)
     carries = st.builds(Carry, names, expressions, conditions, st.just(NOWHERE))
     return st.one_of(
-        st.builds(For, st.booleans(), names, expressions, body, st.just(NOWHERE)),
-        st.builds(Conditional, st.booleans(), conditions, body, st.none() | body, st.just(NOWHERE)),
+        st.builds(For, st.just(False), names, expressions, st.none(), body, st.just(NOWHERE)),
+        st.builds(For, st.just(True), names, expressions, st.none() | names, body, st.just(NOWHERE)),
+        st.builds(Conditional, st.just(False), conditions, st.none(), body, st.none() | body, st.just(NOWHERE)),
+        st.builds(Conditional, st.just(True), conditions, st.none() | names, body, st.none() | body, st.just(NOWHERE)),
         st.builds(
             Repeat,
             names,
@@ -244,7 +248,9 @@ def _control(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
 
 
 steps = st.recursive(simple_steps, _control, max_leaves=5)
-resource_keywords = st.sampled_from(["compute", "environment", "endpoint"]).map(lambda word: Name(word, NOWHERE))
+resource_keywords = st.sampled_from(["compute", "environment", "endpoint", "deployment", "asset"]).map(
+    lambda word: Name(word, NOWHERE)
+)
 override_keywords = st.sampled_from(["compute", "param", "let", "data", "environment"]).map(
     lambda word: Name(word, NOWHERE)
 )

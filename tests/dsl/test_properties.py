@@ -10,6 +10,7 @@ from mlp_lang.dsl.formatter import format_file
 from mlp_lang.dsl.lexer import tokenize
 from mlp_lang.dsl.parser import parse
 from mlp_lang.dsl.source import Source, Span
+from mlp_lang.dsl.spelling import named
 from mlp_lang.dsl.syntax import (
     Attribute,
     Binary,
@@ -116,6 +117,8 @@ def test_the_text_of_a_span_is_its_node(tree: File, newline: str, mark: str, ind
     for node in nodes(file):
         span: Span = node.span  # type: ignore[attr-defined]
         match node:
+            case Name() if span.text.startswith('"'):
+                assert span.text == named(node)
             case Name(name) | Reference(name):
                 assert span.text == name
             case Comment(comment):

@@ -13,7 +13,8 @@ def is_remote(path: str) -> bool:
 
 
 def locate(report: Report, azure: str, path: str, span: Span, folder: str) -> Asset | None:
-    """The asset at a path; a local one must exist and be a file or a folder as its type says."""
+    """The asset at a path. That a local one is missing, or is no file or folder as its type says, is a warning: data
+    may come later, and what runs the pipeline looks again."""
     if is_remote(path):
         return Asset(azure, path, False, span=span)
     full = os.path.normpath(os.path.join(folder, path))
@@ -24,6 +25,6 @@ def locate(report: Report, azure: str, path: str, span: Span, folder: str) -> As
     else:
         wrong = "" if os.path.exists(full) else "does not exist"
     if wrong:
-        report.error("MLP0603", f"`{path}` {wrong}", span, help=f"paths start from the folder of `{span.source.path}`")
-        return None
+        help = f"paths start from the folder of `{span.source.path}`"
+        report.warning("MLP0603", f"`{path}` {wrong}", span, help=help)
     return Asset(azure, full, True, span=span)

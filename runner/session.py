@@ -293,6 +293,8 @@ class _Session:
 
     def _place_outputs(self) -> None:
         for output in self.graph.outputs:
+            if output.source is None:
+                continue
             outcome = self.outcomes.get(output.source.node)
             if outcome is not None and outcome.status.succeeded:
                 target = os.path.join(self.folder.path, "outputs", output.name)

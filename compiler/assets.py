@@ -17,6 +17,9 @@ def locate(report: Report, azure: str, path: str, span: Span, folder: str) -> As
     may come later, and what runs the pipeline looks again."""
     if is_remote(path):
         return Asset(azure, path, False, span=span)
+    if not path or "\0" in path:
+        report.error("MLP0603", f"`{path!r}` is no path", span)
+        return None
     full = os.path.normpath(os.path.join(folder, path))
     if azure in ("uri_file",):
         wrong = "" if os.path.isfile(full) else "is a folder" if os.path.isdir(full) else "does not exist"

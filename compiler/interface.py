@@ -283,7 +283,7 @@ def _kind(raw: dict[str, Any]) -> str:
     if stated is None:
         flow = "flow" in str(raw.get("$schema", "")).lower()
         stated = "promptflow_parallel" if flow else next((k for k, f in _REQUIRED.items() if f and f in raw), "command")
-    if stated not in _REQUIRED:
+    if not isinstance(stated, str) or stated not in _REQUIRED:
         raise BadInterface(f"`type: {stated}` is no kind of component; known are {', '.join(_REQUIRED)}")
     field = _REQUIRED[stated]
     if field and field not in raw:

@@ -109,6 +109,9 @@ class Components:
         environment = None
         if component.environment != _NO_ENVIRONMENT:
             environment = self.place_environment(component.environment, f"components/{folder}", component.source)
+            if isinstance(environment, dict):  # without effect in Azure ML, but said
+                said = {k: v for k in ("name", "version") if (v := getattr(component.environment, k)) is not None}
+                environment = {**said, **environment}
         home = f"components/{folder}"
 
         def here(path: str) -> str:
@@ -360,9 +363,6 @@ class Components:
         if environment.image is not None:
             document["image"] = environment.image
         parts = [environment.image or ""]
-        for key in ("name", "version"):
-            if (value := getattr(environment, key)) is not None:
-                document[key] = value
         if environment.conda_file is not None:
             self.copies[f"{folder}/conda.yaml"] = environment.conda_file
             document["conda_file"] = "./conda.yaml"

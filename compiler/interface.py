@@ -1,5 +1,6 @@
 """From a component's YAML (or its declaration in a program) to its Interface: inputs, outputs and what it promises."""
 
+import os
 import re
 from typing import Any, NamedTuple
 
@@ -376,7 +377,7 @@ def component_of(face: Interface, *, complete: bool) -> Component:
         face.complete = complete
         face.component = Component(
             name=face.name,
-            azure_name=str(data.get("name") or face.name.replace(".", "_").lower()),
+            azure_name=_azure_name(face),
             version=str(data.get("version") or "1"),
             display_name=str(data.get("display_name") or face.name),
             description=str(data.get("description") or "").strip(),
@@ -401,6 +402,12 @@ def component_of(face: Interface, *, complete: bool) -> Component:
     return face.component
 
 
+def _azure_name(face: Interface) -> str:
+    if face.kind == "promptflow_parallel":  # Azure ML names a flow after its folder
+        return os.path.basename(face.folder)
+    return str(face.data.get("name") or face.name.replace(".", "_").lower())
+
+
 _SHOWN = frozenset(
     [
         "$schema",
@@ -423,8 +430,6 @@ _SHOWN = frozenset(
 
 def read_environment(raw: object, folder: str, *, complete: bool) -> Environment:
     """Azure ML's `environment` of a component: a reference, or an inline image with conda file or build context."""
-    import os.path
-
     if isinstance(raw, str):
         return Environment(reference=raw)
     if not isinstance(raw, dict):

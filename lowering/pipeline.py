@@ -99,6 +99,8 @@ def pipeline_document(
 
 def _unsaid(graph: Graph) -> str | None:
     """Where jobs run that say nothing themselves: serverless, if there are any that must run somewhere."""
+    if "compute" in graph.extra:
+        return None
     wanting = any(n.kind in _COMPUTED and n.run.compute is None for n in graph.nodes)
     return SERVERLESS if wanting else None
 
@@ -236,9 +238,15 @@ def _job_outputs(node: Node, bound: Mapping[tuple[str, str], str]) -> dict[str, 
         if feeds is not None:
             parent = f"${{{{parent.outputs.{feeds}}}}}"
             outputs[port.name] = {**document, "path": parent} if document else parent
+        elif in_place and document == _FOLDER and (setting is None or setting.type is None):
+            outputs[port.name] = None  # declared, which is enough
         elif document:
             outputs[port.name] = document
     return outputs
+
+
+_FOLDER = {"type": "uri_folder"}
+"""What Azure ML takes an output for that says nothing."""
 
 
 def _run(kind: str, run: Run, job: dict[str, Any]) -> None:

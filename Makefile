@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 PYTEST_ARGS ?=
 # what pip does for packages that it copies, an editable install leaves to the first start
-COMPILE := $(BIN)/python -m compileall -q cli dsl compiler lowering runner
+COMPILE := $(BIN)/python -m compileall -q cli dsl compiler lowering decompiler runner
 SCRIPTS = $(sort $(dir $(wildcard components/*/*/*.py components/*/*/*/*.py)))
 
 .DEFAULT_GOAL := help

@@ -121,7 +121,7 @@ class Controls:
             names = [m[1] if (m := _MAPPED.fullmatch(p.text)) else "" for p in places]
             if not names or not all(n in given and is_name(n) for n in names):
                 continue
-            mapping.take(port)
+            mapping.take_name(port)
             for target in names:
                 variable = self.program.distinct(target, "so_far")
                 first = given[target].value

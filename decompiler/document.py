@@ -153,7 +153,7 @@ def _written(root: yaml.Node) -> tuple[list[tuple[int, int]], dict[int, int]]:
                 spans.append((start.index, node.end_mark.index))
                 for line in range(start.line, last_line(node) + 1):
                     content[line] = min(content.get(line, start.column), start.column)
-        else:
+        elif isinstance(node, yaml.CollectionNode):
             if node.flow_style:
                 content[start.line] = min(content.get(start.line, start.column), start.column)
             stack.extend(_children(node))

@@ -48,6 +48,10 @@ class Fields:
         if below is not None:
             below._take(rest)
 
+    def take_name(self, name: str) -> None:
+        """The field of this name is said; dots in it are its own."""
+        self._taken.add(name)
+
     def put_back(self, path: str) -> None:
         """The field could not be said after all."""
         head, dot, rest = path.partition(".")

@@ -12,11 +12,11 @@ from mlp_lang.decompiler.program import Escape, Program, is_null
 from mlp_lang.decompiler.scope import Scope, mentioned, ordered
 from mlp_lang.decompiler.spelling import RESERVED, is_name, key, quoted, scalar, slug, string
 from mlp_lang.decompiler.stages import CONTROL, Stages, kind_of, side_of, well_formed
-from mlp_lang.decompiler.statements import Statement, attach
+from mlp_lang.decompiler.statements import Statement, attach, marked
 from mlp_lang.decompiler.values import Site, row_statements
 from mlp_lang.decompiler.vocabulary import INPUT, LITERAL_TYPES, OUTPUT, PIPELINE, PORT_TYPES, SETTINGS, SILENT
 from mlp_lang.dsl.diagnostics import Diagnostic, Severity
-from mlp_lang.dsl.source import Source, display_path
+from mlp_lang.dsl.source import Source, Span, display_path
 from mlp_lang.lowering.checker.document import Field, Findings
 
 
@@ -41,10 +41,7 @@ def decompile(path: str, target: str | None = None) -> Decompiled:
     except (OSError, ValueError) as error:
         findings = Findings(path)
         reason = "not UTF-8" if isinstance(error, ValueError) else (getattr(error, "strerror", "") or "unreadable")
-        place = Source(shown, "")
-        from mlp_lang.dsl.source import Span
-
-        findings.report("MLP0815", f"cannot read `{shown}`: {reason.lower()}", Span(place, 0, 0))
+        findings.report("MLP0815", f"cannot read `{shown}`: {reason.lower()}", Span(Source(shown, ""), 0, 0))
         return Decompiled(None, tuple(findings.diagnostics), ())
     return decompile_text(text, path, target)
 
@@ -106,18 +103,16 @@ class _Pipeline:
 
         def statements(names: list[str]) -> list[Statement]:
             return [
-                control.block(n, self.jobs[n], kinds[n])
-                if n in controls
-                else stages.stage(n, self.jobs[n])
+                control.block(n, self.jobs[n], kinds[n]) if n in controls else stages.stage(n, self.jobs[n])
                 for n in names
             ]
 
         control = Controls(stages, statements, self.findings)
-        body = statements(self._order(owner))
         site = stages.site
         doc = take_doc(self.root, "description")
         name = self._name(path)
         settings = self._settings(site, name, bool(controls))
+        body = statements(self._order(owner))
         ports = self._inputs(site, shared)
         published = self._outputs(site, stages.feeds)
         escaped = self.program.escaped(self.root, "", SILENT)
@@ -134,9 +129,7 @@ class _Pipeline:
         head = [c for c in self.document.comments if c.own_line and c.line < first]
         rest = [c for c in self.document.comments if c not in head]
         attach(Statement("", body=[pipeline], origin=self.document.root), rest, self.document.content)
-        from mlp_lang.decompiler.statements import _marked
-
-        lines = [_marked(c.text) for c in head]
+        lines = [marked(c.text) for c in head]
         lines += [""] if head else []
         declarations = self.program.declarations()
         for statement in declarations:
@@ -218,7 +211,12 @@ class _Pipeline:
 
     def _name(self, path: str) -> str:
         stem, folder = os.path.splitext(os.path.basename(path))[0], os.path.basename(os.path.dirname(path))
-        candidates = [self.root.text("display_name"), self.root.text("name"), folder if stem == "pipeline" else stem, stem]
+        candidates = [
+            self.root.text("display_name"),
+            self.root.text("name"),
+            folder if stem == "pipeline" else stem,
+            stem,
+        ]
         base = next((slug(c) for c in candidates if slug(c)), "pipeline")
         return self.program.distinct(base, "pipeline")
 
@@ -273,7 +271,7 @@ class _Pipeline:
         """`param` or `data`; None, and the field stays, for what is neither."""
         field = side.entries[name]
         if field.value.is_scalar:
-            side.take(name)
+            side.take_name(name)
             return Statement(f"param {key(name)} = {scalar(field.value, site.bind)}", field)
         fields = side.inner(name)
         if fields is None:
@@ -316,7 +314,7 @@ class _Pipeline:
                 doc = take_doc(fields, "description")
                 block = row_statements(fields, OUTPUT, site)
             elif is_null(field.value):
-                side.take(name)
+                side.take_name(name)
             if name in feeds.by_output:
                 job, port = feeds.by_output[name]
                 text += f" = {site.scope.bind(f'parent.jobs.{job}.outputs.{port}') or quoted('')}"

@@ -1,4 +1,4 @@
-"""From a job's `inputs` and `outputs` to the inputs of a stage, the blocks that say how they pass, and what feeds what."""
+"""From a job's `inputs` and `outputs` to the inputs of a stage, the blocks beside them, and what feeds what."""
 
 from typing import NamedTuple
 
@@ -25,6 +25,7 @@ def read_inputs(job: Fields, site: Site, inline: bool, carried: dict[str, str]) 
     ports = Ports([], [], [])
     fields = job.inner("inputs")
     for name in list(fields.entries) if fields is not None else ():
+        assert fields is not None
         read_input(fields, name, site, inline, carried.get(name, ""), ports)
     return ports
 
@@ -33,10 +34,10 @@ def read_input(side: Fields, name: str, site: Site, inline: bool, carried: str, 
     """One input; what cannot be said of it stays in ``side``."""
     field = side.entries[name]
     if carried and not field.value.is_mapping:
-        side.take(name)
+        side.take_name(name)
         ports.settings.append(Statement(f"{key(name)} = {carried}", field))
     elif field.value.is_scalar:
-        side.take(name)
+        side.take_name(name)
         ports.settings.append(Statement(f"{key(name)} = {scalar(field.value, site.bind)}", field))
     elif field.value.is_mapping:
         fields = side.inner(name)
@@ -53,16 +54,7 @@ def read_input(side: Fields, name: str, site: Site, inline: bool, carried: str, 
         if text or fields.touched():
             block = row_statements(fields, INPUT, site)
             if block:
-                ports.blocks.append(Statement(key(name), block[0] if len(block) == 1 else None, block, inline=True))
-                _around(ports.blocks[-1], block)
-
-
-def _around(statement: Statement, body: list[Statement]) -> None:
-    """A block stands where its lines do, not at the key of the mapping: that line is said elsewhere."""
-    lines = [s for s in body if s.first >= 0]
-    if lines:
-        statement.first, statement.last = min(s.first for s in lines), max(s.last for s in lines)
-        statement.column = min(s.column for s in lines)
+                ports.blocks.append(Statement(key(name), None, block, inline=True))
 
 
 def _mapping_value(fields: Fields, site: Site) -> str:
@@ -115,10 +107,10 @@ def _read_output(side: Fields, port: str, job: str, site: Site, inline: bool, fe
     type_: Field | None = None
     text = ""
     if is_null(field.value) or (field.value.is_mapping and not field.value.fields()):
-        side.take(port)
+        side.take_name(port)
     elif field.value.is_scalar:
         if feeds.claim(pipeline_output(field.value.text), job, port):
-            side.take(port)
+            side.take_name(port)
     elif field.value.is_mapping:
         fields = side.inner(port)
         assert fields is not None
@@ -148,7 +140,7 @@ def component_ports(component: Fields, site: Site) -> list[Statement]:
             inner = fields.inner(name)
             if inner is None:
                 if keyword == "output" and is_null(entry.value):
-                    fields.take(name)
+                    fields.take_name(name)
                     found.append(Statement(f"output {key(name)}", entry))
                 continue
             line = port_line(inner, keyword, name, entry, site)
@@ -229,4 +221,3 @@ def take_doc(fields: Fields, name: str) -> str:
         return ""
     fields.take(name)
     return text
-

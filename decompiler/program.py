@@ -8,8 +8,9 @@ from typing import NamedTuple
 import yaml
 from mlp_lang.decompiler.document import compose
 from mlp_lang.decompiler.fields import Fields
-from mlp_lang.decompiler.spelling import is_name, no_binding, quoted, slug, string, value
+from mlp_lang.decompiler.spelling import Binder, is_name, no_binding, quoted, slug, string, value
 from mlp_lang.decompiler.statements import Statement
+from mlp_lang.dsl.diagnostics import Severity
 from mlp_lang.dsl.source import Source
 from mlp_lang.lowering.checker.document import Findings, Place
 
@@ -108,8 +109,6 @@ class Program:
         local = text.removeprefix("file:")
         if face is None and not _REMOTE.match(local) and place.text not in self.warned:
             self.warned.add(place.text)
-            from mlp_lang.dsl.diagnostics import Severity
-
             message = f"cannot read the component `{local}`: its outputs and its kind are not known"
             self.findings.report("MLP0815", message, place, severity=Severity.WARNING)
         path = self.path(text)
@@ -135,7 +134,7 @@ class Program:
 
     # --- computes and environments --------------------------------------------------------------------------------
 
-    def compute(self, place: Place, bind: object = None) -> str | None:
+    def compute(self, place: Place, bind: Binder = no_binding) -> str | None:
         """A compute as a value: a declared one where its text allows; None if the YAML says something else."""
         if not place.is_scalar or not isinstance(place.value(), str):
             return None
@@ -148,7 +147,7 @@ class Program:
             short = re.sub(r"_cluster$", "", base)
             name = short if is_name(short) and short not in self.names else base
             return self._declared(self._computes, f"cluster({quoted(found[1])})", name or "compute")
-        return string(text, bind if callable(bind) else no_binding)
+        return string(text, bind)
 
     def _declared(self, table: dict[str, str], spelled: str, base: str) -> str:
         if spelled not in table:

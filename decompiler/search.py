@@ -21,7 +21,7 @@ def spaces(job: Fields) -> list[Statement]:
         field = fields.entries[name]
         text = space(field.value)
         if text:
-            fields.take(name)
+            fields.take_name(name)
             found.append(Statement(f"{key(name)} = {text}", field))
     return found
 

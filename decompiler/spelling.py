@@ -12,7 +12,8 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _INT = re.compile(r"[0-9]{1,300}")
 _FLOAT = re.compile(r"[0-9]+(?:\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]")
-_OPTION = re.compile(r" (?=--?[A-Za-z]|\$\[\[|&& |\|\| |\| )")
+_OPTION = re.compile(r" (?=--[A-Za-z]|\$\[\[|&& |\|\| |\| )")
+_ESCAPED = re.compile(r'\\(\\|")')
 Piece = tuple[bool, str]
 """Text, or (True) the spelling of an expression that stands in it."""
 Binder = Callable[[str], str | None]
@@ -58,7 +59,8 @@ def pieces(text: str, bind: Binder) -> list[Piece]:
     at = 0
     for match in _EXPRESSION.finditer(text):
         expression = bind(match[1])
-        if expression is not None:
+        whole = match.start() == 0 and match.end() == len(text)
+        if expression is not None and (whole or '"' not in expression):
             found += [(False, text[at : match.start()]), (True, expression)]
             at = match.end()
     found.append((False, text[at:]))
@@ -79,21 +81,31 @@ def command(text: str, bind: Binder, written: list[str] | None = None) -> str:
     """A command: long ones take several lines, broken where the author broke them or before options."""
     if "\n" in text.strip("\n"):
         return _block(pieces(text, bind))
-    lines = written or (_OPTION.sub("\n", text).split("\n") if len(text) > LONG else [])
+    lines = written or _filled(_OPTION.split(text) if len(text) > LONG else [])
     if len(lines) < 2 or len(text) <= LONG or text.endswith("\n") or any(not line.strip() for line in lines):
         return _line(pieces(text, bind))
     spelled = [_block_text(pieces(line, bind)) for line in lines]
     if any(s.endswith("\\") or "\n" in s for s in spelled):
         return _line(pieces(text, bind))
-    joined = " \\\n  ".join(spelled)
+    indent = "" if spelled[0].startswith("-") else "  "
+    joined = f" \\\n{indent}".join(spelled)
     return f'"""\n{joined}\n"""'
+
+
+def _filled(words: list[str]) -> list[str]:
+    """The words, as many on a line as fit."""
+    lines = words[:1]
+    for word in words[1:]:
+        if len(lines[-1]) + len(word) < LONG - 8:
+            lines[-1] += " " + word
+        else:
+            lines.append(word)
+    return lines
 
 
 def _spelled(parts: list[Piece], how: Callable[[list[str | None]], list[str]]) -> str:
     texts = how([None if expression else text for expression, text in parts])
-    return "".join(
-        "${" + part[1] + "}" if part[0] else _visible(text) for part, text in zip(parts, texts, strict=True)
-    )
+    return "".join("${" + part[1] + "}" if part[0] else _visible(text) for part, text in zip(parts, texts, strict=True))
 
 
 def _line(parts: list[Piece]) -> str:
@@ -101,7 +113,20 @@ def _line(parts: list[Piece]) -> str:
 
 
 def _block_text(parts: list[Piece]) -> str:
-    return _spelled(parts, spell_block)
+    """Text as a block spells it; its own indentation stays as it looks, where the block cannot take it for layout."""
+    text = "".join("x" if expression else piece for expression, piece in parts)
+    lines = text.split("\n")
+    widths = [len(line) - len(line.lstrip(" ")) for line in lines if line]
+    layout = min(widths, default=0) > 0 or any(line and not line.strip(" ") for line in lines)
+    spelled = _spelled(parts, spell_block if layout else spell_lines)
+    if '""' in text:
+        return spelled
+    return _ESCAPED.sub(lambda match: match[0] if match[1] == "\\" else '"', spelled)
+
+
+def spell_lines(parts: list[str | None]) -> list[str]:
+    """As `spell`, line by line."""
+    return [text.replace("\\\\", "\0").replace("\\n", "\n").replace("\0", "\\\\") for text in spell(parts)]
 
 
 def _block(parts: list[Piece]) -> str:

@@ -1,6 +1,7 @@
 """From a job to a stage: its verb, what it uses, its inputs and its blocks."""
 
 import re
+from itertools import pairwise
 
 from mlp_lang.decompiler.fields import Fields
 from mlp_lang.decompiler.ports import (
@@ -141,7 +142,9 @@ class Stages:
         outputs = read_outputs(job, name, self.site, False, self.feeds)
         return alias, self._blocks(name, job, kind, inputs, outputs, [])
 
-    def _inline(self, name: str, job: Fields, kind: str, inner: Fields | None, part: str) -> tuple[str, list[Statement]]:
+    def _inline(
+        self, name: str, job: Fields, kind: str, inner: Fields | None, part: str
+    ) -> tuple[str, list[Statement]]:
         using = job.text("task") if kind == "data_transfer" else "command" if kind == "sweep" else kind
         if kind == "data_transfer":
             job.take("task")
@@ -163,7 +166,9 @@ class Stages:
             escaped = self.program.escaped(inner, name, SILENT, f"{part}.")
             define += [escaped] if escaped is not None else []
             job.take(part)
-        return using, self._blocks(name, job, kind, inputs, outputs, [Statement("define", None, define)] if define else [])
+        return using, self._blocks(
+            name, job, kind, inputs, outputs, [Statement("define", None, define)] if define else []
+        )
 
     def _blocks(
         self, name: str, job: Fields, kind: str, inputs: Ports, outputs: Ports, define: list[Statement]
@@ -194,7 +199,9 @@ class Stages:
             if field is None or not field.value.is_mapping:
                 continue
             job.take(word)
-            lines = [Statement(f"{key(n)} = {value(f.value, self.scope.bind)}", f) for n, f in field.value.fields().items()]
+            lines = [
+                Statement(f"{key(n)} = {value(f.value, self.scope.bind)}", f) for n, f in field.value.fields().items()
+            ]
             blocks.append(Statement(word, field, lines, inline=True))
         space = job.take("search_space")
         if space is not None:
@@ -211,20 +218,22 @@ class Stages:
 
 def _group(body: list[Statement]) -> None:
     """An empty line between the inputs of a stage and its blocks."""
-    for before, after in zip(body, body[1:], strict=False):
+    for before, after in pairwise(body):
         if before.body is None and after.body is not None:
             after.blank = True
 
 
 def _verb(name: str, using: str) -> str:
-    """What a stage is for, where its name shows it beyond doubt; else `step`."""
-    for text in (name, using):
+    """What a stage is for, where its name or its component's shows it beyond doubt; else `step`.
+
+    A name shows it in its first word or its last, a component's in its first: `text_generation_evaluation` may do more.
+    """
+    for text, last in ((name, True), (using, False)):
         words = [w for w in re.split(r"[^a-z]+", text.lower()) if w and w not in NOISE]
-        ends = dict.fromkeys(words[:1] + words[-1:])
-        found = [verb for verb, known in VERBS.items() for w in ends if w in known]
         if any(w in OTHER_VERBS for w in words):
             return "step"
+        chosen = {*words[:1], *(words[-1:] if last else ())}
+        found = {verb for verb, known in VERBS.items() if chosen & set(known) or text in known}
         if found:
-            return found[0] if len(set(found)) == 1 else "step"
+            return found.pop() if len(found) == 1 else "step"
     return "step"
-

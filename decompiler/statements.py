@@ -108,7 +108,7 @@ def _block(body: list[Statement], closing: list[str], indent: int) -> Iterator[s
 def attach(root: Statement, comments: list[Comment], content: tuple[tuple[int, int], ...]) -> None:
     """Put every comment beside the statement that says what it speaks of: above it, behind it, or after a block."""
     for comment in comments:
-        text = _marked(comment.text)
+        text = marked(comment.text)
         if not comment.own_line:
             _behind(root, comment.line, text)
             continue
@@ -120,7 +120,7 @@ def attach(root: Statement, comments: list[Comment], content: tuple[tuple[int, i
             _above(root, following[0], text)
 
 
-def _marked(text: str) -> str:
+def marked(text: str) -> str:
     """A comment as `.mlp` writes it: two marks would make it a description."""
     rest = text[1:]
     if re.fullmatch(r"#+", rest):

@@ -281,10 +281,10 @@ SILENT = ("$schema", "type")
 """Fields that say what stands in the file, which the language says by other means."""
 
 VERBS = {
-    "prepare": ("prep", "prepare", "preprocess", "preprocessing", "preprocessor", "clean", "cleanse", "cleaning", "split",
-                "transform", "featurize"),
+    "prepare": ("prep", "prepare", "preprocess", "preprocessing", "preprocessor", "clean", "cleanse", "cleaning",
+                "split", "transform", "featurize"),
     "train": ("train", "training", "trainer", "fit", "finetune", "finetuning"),
-    "evaluate": ("evaluate", "eval", "evaluation", "evaluator", "metrics"),
+    "evaluate": ("evaluate", "eval", "evaluation", "evaluator", "compute_metrics"),
     "explain": ("explain", "explanation", "explainer"),
 }  # fmt: skip
 """Words of a name that show what a stage is for. `deploy`, `export` and `monitor` promise more than a name can show."""

@@ -13,9 +13,13 @@ def is_remote(path: str) -> bool:
 
 
 def locate(report: Report, azure: str, path: str, span: Span, folder: str) -> Asset | None:
-    """The asset at a path; a local one must exist and be a file or a folder as its type says."""
+    """The asset at a path. That a local one is missing, or is no file or folder as its type says, is a warning: data
+    may come later, and what runs the pipeline looks again."""
     if is_remote(path):
         return Asset(azure, path, False, span=span)
+    if not path or "\0" in path:
+        report.error("MLP0603", f"`{path!r}` is no path", span)
+        return None
     full = os.path.normpath(os.path.join(folder, path))
     if azure in ("uri_file",):
         wrong = "" if os.path.isfile(full) else "is a folder" if os.path.isdir(full) else "does not exist"
@@ -24,6 +28,6 @@ def locate(report: Report, azure: str, path: str, span: Span, folder: str) -> As
     else:
         wrong = "" if os.path.exists(full) else "does not exist"
     if wrong:
-        report.error("MLP0603", f"`{path}` {wrong}", span, help=f"paths start from the folder of `{span.source.path}`")
-        return None
+        help = f"paths start from the folder of `{span.source.path}`"
+        report.warning("MLP0603", f"`{path}` {wrong}", span, help=help)
     return Asset(azure, full, True, span=span)

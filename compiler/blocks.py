@@ -1,66 +1,58 @@
 """The blocks of a stage that speak of running it: `run`, `inputs`, `outputs`, and the search of a `tune`."""
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from mlp_lang.compiler import settings
 from mlp_lang.compiler.checks import unknown_word
-from mlp_lang.compiler.graph import OutputSetting, Run
+from mlp_lang.compiler.expressions import Evaluator
+from mlp_lang.compiler.graph import OutputSetting
 from mlp_lang.compiler.instances import Instance
+from mlp_lang.compiler.interface import open_port
 from mlp_lang.compiler.settings import RAW, Argument, Words, strings
-from mlp_lang.compiler.suggestions import did_you_mean
 from mlp_lang.compiler.symbols import Scope
-from mlp_lang.compiler.types import FLOAT, INT, STRING, MapType, Scalar, Union
+from mlp_lang.compiler.types import AZURE_ASSETS, FLOAT, INT, PORTS, STRING, Scalar, Union
 from mlp_lang.compiler.unroll import forgive
+from mlp_lang.compiler.vocabulary import (
+    DISTRIBUTIONS,
+    DURATION,
+    IDENTITIES,
+    IDENTITY_ARGUMENTS,
+    NATURAL,
+    POSITIVE,
+    RUN,
+    SERVICES,
+    put,
+    words,
+)
 from mlp_lang.dsl import syntax
 
 if TYPE_CHECKING:
     from mlp_lang.compiler.stages import Context
 
-_POSITIVE = Scalar("int", 1)
-_DURATION = Scalar("duration", 1)
-_ANY_MAP = MapType(Scalar("any"))
-_RUN: settings.Vocabulary = {
-    "nodes": _POSITIVE,
-    "instance": STRING,
-    "shm": Scalar("size", 1),
-    "docker_args": STRING,
-    "timeout": _DURATION,
-    "retries": Scalar("int", 0),
-    "identity": Words(("managed", "user", "aml_token")),
-    "env": _ANY_MAP,
-    "distribution": RAW,
-    "environment": RAW,
-}
-_DISTRIBUTIONS = {
-    "pytorch": (Argument("processes", _POSITIVE),),
-    "mpi": (Argument("processes", _POSITIVE),),
-    "tensorflow": (Argument("workers", _POSITIVE), Argument("parameter_servers", Scalar("int", 0))),
-    "ray": (Argument("port", _POSITIVE), Argument("dashboard", Scalar("bool"))),
-}
-_AZURE_ARGUMENTS = {
-    "processes": "process_count_per_instance",
-    "workers": "worker_count",
-    "parameter_servers": "parameter_server_count",
-    "port": "port",
-    "dashboard": "include_dashboard",
-}
 _INPUT: settings.Vocabulary = {
-    "mode": Words(("ro_mount", "rw_mount", "download", "direct", "eval_mount", "eval_download")),
+    "mode": Words(("ro_mount", "rw_mount", "mount", "download", "direct", "eval_mount", "eval_download")),
+    "path_on_compute": STRING,
+    "datastore": STRING,
 }
+_PLACES = ("path_on_compute", "datastore")
+"""Attributes of an input that only Azure ML reads."""
 OUTPUT: settings.Vocabulary = {
     "name": STRING,
     "version": Union((STRING, INT)),
-    "mode": Words(("upload", "rw_mount", "direct")),
+    "mode": Words(("upload", "rw_mount", "mount", "direct")),
     "path": STRING,
+    "description": STRING,
 }
+_NODE_OUTPUT: settings.Vocabulary = {**OUTPUT, "type": Words((*AZURE_ASSETS, "file", "folder"))}
 _SEARCH: settings.Vocabulary = {
     "goal": RAW,
     "algorithm": Words(("random", "grid", "bayesian", "sobol")),
-    "trials": _POSITIVE,
-    "concurrency": _POSITIVE,
-    "timeout": _DURATION,
-    "trial_timeout": _DURATION,
+    "trials": POSITIVE,
+    "concurrency": POSITIVE,
+    "timeout": DURATION,
+    "trial_timeout": DURATION,
     "stop": RAW,
     "seed": INT,
 }
@@ -68,18 +60,18 @@ _STOPS = {
     "bandit": (
         Argument("slack_factor", FLOAT),
         Argument("slack_amount", FLOAT),
-        Argument("every", _POSITIVE),
-        Argument("delay", Scalar("int", 0)),
+        Argument("every", POSITIVE),
+        Argument("delay", NATURAL),
     ),
-    "median": (Argument("every", _POSITIVE), Argument("delay", Scalar("int", 0))),
+    "median": (Argument("every", POSITIVE), Argument("delay", NATURAL)),
     "truncate": (
         Argument("percent", Scalar("int", 1, 99), True),
-        Argument("every", _POSITIVE),
-        Argument("delay", Scalar("int", 0)),
+        Argument("every", POSITIVE),
+        Argument("delay", NATURAL),
     ),
 }
 _GOALS = {"maximize": (Argument("metric", STRING, True),), "minimize": (Argument("metric", STRING, True),)}
-_BLOCKS = ("run", "inputs", "outputs", "search", "define")
+_BLOCKS = ("run", "inputs", "outputs", "search", "define", "azureml")
 
 
 def stage_block(context: "Context", instance: Instance, block: syntax.Block) -> None:
@@ -92,16 +84,23 @@ def stage_block(context: "Context", instance: Instance, block: syntax.Block) -> 
         for port, given, _ in _by_port(context, instance, block, _INPUT, "input"):
             if "mode" in given:
                 instance.modes[port] = given["mode"].value
+            for name in _PLACES:
+                if name in given:
+                    put(instance.extra, ("inputs", port, name), given[name].value)
     elif word == "outputs":
-        for port, given, inner in _by_port(context, instance, block, OUTPUT, "output"):
+        for port, given, inner in _by_port(context, instance, block, _NODE_OUTPUT, "output"):
             instance.outputs[port] = output_setting(port, given, inner)
+            if "description" in given:
+                put(instance.extra, ("outputs", port, "description"), given["description"].value)
+    elif word == "azureml":
+        instance.extra.update(settings.literals(context.evaluator, block.items, scope))
     elif word == "search":
         _search(context, block, scope)
     elif word != "define":
         forgive(context.report, block.items)
         unknown_word(context.report, "MLP0208", "block of a stage", block.name, list(_BLOCKS))
-    elif instance.interface is not None and instance.spec.component[0].text != "command":
-        message = "a `define` block belongs to `using command`"
+    elif instance.interface is not None and instance.interface.origin != "inline":
+        message = "a `define` block belongs to `using command` and its like"
         context.report.error("MLP0208", message, block.name.span)
 
 
@@ -117,7 +116,13 @@ def output_setting(port: str, given: dict[str, settings.Setting], block: syntax.
         values.get("path"),
         None,
         block.span if block is not None else None,
+        azure_type(values["type"]) if "type" in values else None,
     )
+
+
+def azure_type(word: str) -> str:
+    """Azure ML's name of an asset type."""
+    return PORTS[word].azure
 
 
 def _by_port(
@@ -138,6 +143,8 @@ def _by_port(
         if face is None:
             continue
         known: Any = face.inputs if what == "input" else face.outputs
+        if item.name.text not in known and face.open:
+            open_port(face, item.name.text, what)
         if item.name.text not in known:
             code = "MLP0203" if what == "input" else "MLP0303"
             unknown_word(context.report, code, what, item.name, list(known))
@@ -147,31 +154,104 @@ def _by_port(
 
 
 def _run(context: "Context", instance: Instance, block: syntax.Block) -> None:
-    evaluator = context.evaluator
-    given = settings.read(evaluator, block.items, instance.scope, _RUN, "`run`")
-    values = {k: s.value for k, s in given.items()}
-    distribution: dict[str, Any] | None = None
-    if "distribution" in values:
-        distribution = _distribution(context, values["distribution"], instance.scope)
-    if "environment" in values:
-        instance.environment = context.resources.environment(values["environment"], instance.scope)
-    timeout = values.get("timeout")
-    instance.run = Run(
-        instance.run.compute,
-        values.get("nodes"),
-        values.get("instance"),
-        _shm(values["shm"]) if "shm" in values else None,
-        values.get("docker_args"),
-        math.ceil(timeout) if timeout is not None else None,
-        values.get("retries"),
-        values.get("identity"),
-        strings(values.get("env")),
-        distribution,
-    )
+    """Read `run`: what this machine heeds too goes into the Run by name, the rest into it as Azure ML has it."""
+    evaluator, scope = context.evaluator, instance.scope
+    kind = instance.kind
+    rows = words(RUN, kind)
+    vocabulary: settings.Vocabulary = {word: row.type for word, row in rows.items()}
+    where = f"`run` of a `{kind}`" if kind != "command" else "`run`"
+    given = settings.read(evaluator, block.items, scope, vocabulary, where, ("services",), bindable=True)
+    for item in block.items:
+        if isinstance(item, syntax.Block) and item.name.text == "services":
+            _services(context, instance, item)
+    named: dict[str, Any] = {}
+    for word, setting in given.items():
+        value = setting.value
+        path = rows[word].path
+        field = _RUN_FIELDS.get(word)
+        if isinstance(value, settings.Bound):
+            put(instance.extra, path, value.text)
+        elif word == "distribution":
+            named["distribution"] = _distribution(context, value, scope)
+        elif word == "environment":
+            _environment(context, instance, value)
+        elif word == "identity":
+            identity = identity_of(context.evaluator, value, scope)
+            if isinstance(identity, str):
+                named["identity"] = identity
+            elif identity is not None:
+                put(instance.extra, path, identity)
+        elif word in _MAPS:
+            texts = strings(value)
+            if word == "env":
+                named["environment_variables"] = texts
+            else:
+                put(instance.extra, path, texts)
+        elif field is not None and (word != "docker_args" or isinstance(value, str)):
+            named[field] = _SPELLINGS[word](value) if word in _SPELLINGS else value
+        elif word == "job_name" or path:
+            put(instance.extra, path, value)
+    instance.run = instance.run._replace(**named)
 
 
-def _shm(size: int) -> str:
-    """Docker's spelling of a shared-memory size: the largest unit that divides it."""
+_RUN_FIELDS = {
+    "nodes": "instance_count",
+    "instance": "instance_type",
+    "shm": "shm_size",
+    "docker_args": "docker_args",
+    "timeout": "timeout",
+    "retries": "retries",
+}
+"""Words whose values the Run holds under a name of its own."""
+_MAPS = frozenset(["env", "tags", "properties"])
+"""Words whose maps Azure ML keeps as text."""
+
+
+def _environment(context: "Context", instance: Instance, expr: syntax.Expr) -> None:
+    """`environment` of a `run` block: instead of the component's, or of the job where the component is as it is."""
+    environment = context.resources.environment(expr, instance.scope)
+    if environment is None:
+        return
+    face = instance.interface
+    if environment.reference is not None and face is not None and face.origin in ("file", "registered"):
+        instance.extra["environment"] = environment.reference
+    instance.environment = environment
+
+
+def identity_of(evaluator: Evaluator, expr: syntax.Expr, scope: Scope) -> "str | dict[str, Any] | None":
+    """`managed`, `user` or `aml_token`, or what `managed(client_id = "…")` is in Azure ML; None once reported."""
+    call = settings.call(evaluator.report, expr, IDENTITIES, "identity")
+    if call is None:
+        return None
+    word = call.function.text
+    signature = IDENTITY_ARGUMENTS if word == "managed" else ()
+    found = settings.arguments(evaluator, call, scope, tuple(a for a, _ in signature))
+    if not found:
+        return word if found is not None else None
+    return {"type": IDENTITIES[word]} | {field: found[a.name] for a, field in signature if a.name in found}
+
+
+def _services(context: "Context", instance: Instance, block: syntax.Block) -> None:
+    rows = words(SERVICES, instance.kind)
+    for item in block.items:
+        if isinstance(item, syntax.Block):
+            found = settings.read(
+                context.evaluator, item.items, instance.scope, {w: r.type for w, r in rows.items()}, "a service"
+            )
+            service: dict[str, Any] = {}
+            for word, setting in found.items():
+                put(service, rows[word].path, strings(setting.value) if word == "properties" else setting.value)
+            put(instance.extra, ("services", item.name.text), service)
+        elif isinstance(item, syntax.Invalid):
+            context.report.forgiven |= item.names
+        else:
+            forgive(context.report, (item,))
+
+
+def _shm(size: int | str) -> str:
+    """Docker's spelling of a shared-memory size: the largest unit that divides it; a string is one already."""
+    if isinstance(size, str):
+        return size
     for unit, factor in (("g", 1024**3), ("m", 1024**2), ("k", 1024)):
         if size % factor == 0:
             return f"{size // factor}{unit}"
@@ -179,27 +259,17 @@ def _shm(size: int) -> str:
 
 
 def _distribution(context: "Context", expr: syntax.Expr, scope: Scope) -> dict[str, Any] | None:
-    call = _call(context, expr, _DISTRIBUTIONS, "distribution")
+    call = settings.call(context.report, expr, DISTRIBUTIONS, "distribution")
     if call is None:
         return None
-    found = settings.arguments(context.evaluator, call, scope, _DISTRIBUTIONS[call.function.text])
+    signature = DISTRIBUTIONS[call.function.text]
+    found = settings.arguments(context.evaluator, call, scope, tuple(a for a, _ in signature))
     if found is None:
         return None
-    return {"type": call.function.text} | {_AZURE_ARGUMENTS[k]: v for k, v in found.items()}
+    return {"type": call.function.text} | {field: found[a.name] for a, field in signature if a.name in found}
 
 
-def _call(context: "Context", expr: syntax.Expr, table: dict[str, Any], what: str) -> syntax.Call | None:
-    """A call of one of a few functions; a bare word is a call without arguments."""
-    if isinstance(expr, syntax.Reference):
-        expr = syntax.Call(syntax.Name(expr.name, expr.span), (), expr.span)
-    if isinstance(expr, syntax.Call) and expr.function.text in table:
-        return expr
-    name = expr.function.text if isinstance(expr, syntax.Call) else expr.span.text
-    span = expr.function.span if isinstance(expr, syntax.Call) else expr.span
-    help, fixes = did_you_mean(name, table, span)
-    help = help or "known are " + ", ".join(f"`{t}(…)`" for t in table)
-    context.report.error("MLP0214", f"`{name}` is no {what}", span, help=help, fixes=fixes)
-    return None
+_SPELLINGS: dict[str, Callable[[Any], Any]] = {"shm": _shm, "timeout": math.ceil}
 
 
 def _search(context: "Context", block: syntax.Block, scope: Scope) -> None:
@@ -207,7 +277,7 @@ def _search(context: "Context", block: syntax.Block, scope: Scope) -> None:
     given = settings.read(context.evaluator, block.items, scope, _SEARCH, "`search`")
     for name, table, what in (("goal", _GOALS, "goal"), ("stop", _STOPS, "rule to stop by")):
         if name in given:
-            call = _call(context, given[name].value, table, what)
+            call = settings.call(context.report, given[name].value, table, what)
             if call is not None:
                 settings.arguments(context.evaluator, call, scope, table[call.function.text])
     context.report.error("MLP0390", "a `search` is not compiled yet", block.name.span)

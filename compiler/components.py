@@ -3,16 +3,21 @@
 import os
 from typing import Any
 
-from mlp_lang.compiler import catalog, inline
+from mlp_lang.compiler import catalog, inline, settings
 from mlp_lang.compiler.checks import unknown_word
-from mlp_lang.compiler.interface import BadInterface, Interface, read_interface
+from mlp_lang.compiler.graph import COMPONENT_KINDS
+from mlp_lang.compiler.interface import BadInterface, Interface, open_port, read_interface
 from mlp_lang.compiler.resources import Resources
+from mlp_lang.compiler.settings import Words
 from mlp_lang.compiler.suggestions import did_you_mean
 from mlp_lang.compiler.symbols import Kind, Scope, Symbol
+from mlp_lang.compiler.vocabulary import TASKS
 from mlp_lang.dsl import syntax
 from mlp_lang.dsl.source import Span
 
-KINDS = ("command", "parallel", "spark")
+_REGISTERED = COMPONENT_KINDS
+KINDS = ("command", "parallel", "spark", "import", *TASKS)
+"""What may be defined in place; a stage that does says so after `using`."""
 
 
 class Components:
@@ -104,7 +109,9 @@ class Components:
                 help = "`define { param …  output …  code = …  environment = …  command = … }`"
                 self.report.error("MLP0223", f"`using {name.text}` needs a `define` block", name.span, help=help)
             return None
-        return inline.build(self.resources, stage.name.text, stage.component[0], blocks[0].items, scope, stage.doc)
+        return inline.build(
+            self.resources, stage.name.text, stage.component[0], blocks[0].items, scope, stage.doc, one_use=True
+        )
 
     # --- imported component YAML --------------------------------------------------------------------------------------
 
@@ -114,9 +121,8 @@ class Components:
         if symbol.value is not None:
             self.report.error("MLP0109", f"`{symbol.name}` is a file, not a component", symbol.span)
             return None
-        if path.startswith(("azureml:", "azureml://")):
-            self.report.error("MLP0390", "a registered component is not compiled yet", use.path.span)
-            return None
+        if path.startswith("azureml:"):
+            return self._registered(use, path, symbol)
         if not path.endswith((".yml", ".yaml")):
             return None  # reported when it was loaded
         full = os.path.normpath(os.path.join(symbol.scope.folder, path))
@@ -138,11 +144,25 @@ class Components:
         self._promises(face, use.items or (), symbol)
         return face
 
+    def _registered(self, use: syntax.Use, path: str, symbol: Symbol) -> Interface:
+        """A component of the workspace or a registry: its interface is there, so what programs name is taken."""
+        face = Interface(symbol.name, "registered", "", "")
+        face.open = True
+        face.data = {"name": symbol.name, "reference": path}
+        kinds = [i for i in use.items or () if isinstance(i, syntax.Setting) and i.name.text == "kind"]
+        given = settings.read(self.evaluator, tuple(kinds), symbol.scope, {"kind": Words(_REGISTERED)}, "a `use`")
+        if "kind" in given:
+            face.kind = given["kind"].value
+        self._promises(face, tuple(i for i in use.items or () if i not in kinds), symbol)
+        return face
+
     def _promises(self, face: Interface, items: tuple[syntax.Item, ...], symbol: Symbol) -> None:
         """The block of a `use`: what the YAML cannot say."""
         given = inline.promises(self.evaluator, items, symbol.scope, "a `use`")
         for name, value in given.items():
             known: Any = face.outputs if name == "default_output" else None
+            if known is not None and face.open and value.value not in known:
+                open_port(face, value.value, "output")
             if known is not None and value.value not in known:
                 word = syntax.Name(str(value.value), value.span)
                 unknown_word(self.report, "MLP0303", "output", word, list(known))

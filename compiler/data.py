@@ -42,8 +42,11 @@ _DATA: settings.Vocabulary = {
     "sensitive": ListType(STRING),
     "features": ListType(STRING),
     "description": STRING,
-    "mode": Words(("ro_mount", "rw_mount", "download", "direct")),
+    "mode": Words(("ro_mount", "rw_mount", "mount", "download", "direct", "eval_mount", "eval_download")),
+    "path_on_compute": STRING,
+    "datastore": STRING,
 }
+_PLACES = ("path_on_compute", "datastore")
 _PRIVATE: settings.Vocabulary = {
     "unit": Words(("row",)),
     "neighbours": Words(("replace_one", "add_remove")),
@@ -65,12 +68,13 @@ class Budget(NamedTuple):
 
 
 class Datum(NamedTuple):
-    """A compiled `data`: the pipeline input, its Facts if any are known, and its privacy."""
+    """A compiled `data`: the pipeline input, its Facts if any are known, its privacy, and what only Azure ML reads."""
 
     input: PipelineInput
     facts: Facts | None
     budget: Budget | None
     symbol: Symbol
+    places: dict[str, Any]
 
 
 def type_of_constant(value: Constant) -> Type:
@@ -184,7 +188,8 @@ def compile_data(
         asset = asset._replace(mode=mode)
     shown = Parameter(symbol.name, canonical(t), t.azure, described, mode=mode, span=symbol.span)
     made = PipelineInput(shown, asset, private=bool(blocks), span=symbol.span)
-    return Datum(made, facts, budget, symbol) if good else None
+    places = {k: given[k].value for k in _PLACES if k in given}
+    return Datum(made, facts, budget, symbol, places) if good else None
 
 
 def _asset(

@@ -8,7 +8,7 @@ from mlp_lang.compiler.constants import FUNCTIONS, Fault, binary, text_of, unary
 from mlp_lang.compiler.fit import kind_of
 from mlp_lang.compiler.graph import FromInput, FromNode, Template, Value
 from mlp_lang.compiler.instances import ANY_KEY, Family, Instance, title_of
-from mlp_lang.compiler.interface import Interface
+from mlp_lang.compiler.interface import Interface, open_port
 from mlp_lang.compiler.report import Report
 from mlp_lang.compiler.suggestions import did_you_mean, listing
 from mlp_lang.compiler.symbols import Kind, Scope, Symbol
@@ -261,6 +261,9 @@ class Evaluator:
         outputs = face.outputs
         if name is not None:
             found = outputs.get(name.text)
+            if found is None and face.open:
+                open_port(face, name.text, "output")
+                found = outputs[name.text]
             if found is None:
                 if name.text not in self.report.forgiven:
                     self._unknown_port(instance, face, name)
@@ -271,7 +274,10 @@ class Evaluator:
             found = next(iter(outputs.values()))
         else:
             shown = Related(instance.spec.name.span, f"uses `{face.name}`")
-            if outputs:
+            if face.open:
+                message = f"nobody says which outputs `{instance.title}` has"
+                self.report.error("MLP0304", message, span, help=f"say which: `{span.text}.<output>`", related=(shown,))
+            elif outputs:
                 ports = listing(f"{instance.spec.name.text}.{p}" for p in outputs)
                 message = f"`{instance.title}` has {len(outputs)} outputs and no default one"
                 self.report.error("MLP0304", message, span, help=f"say which: {ports}", related=(shown,))

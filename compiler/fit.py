@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from mlp_lang.compiler.graph import Value
+from mlp_lang.compiler.graph import Parameter, Value
 from mlp_lang.compiler.types import EnumType, ListType, MapType, Port, Scalar, Type, Union, Unknown, canonical, spell
 
 
@@ -183,3 +183,23 @@ def _port_mismatch(source: Port, target: Port) -> Misfit | None:
     if source.azure in _MODELS or target.name == "table":
         return Misfit("MLP0204", f"`{source.name}`", f"`{target.name}`")
     return Misfit("MLP0207", f"`{source.name}`", f"`{target.name}`")
+
+
+def azure_takes(value: Value, parameter: Parameter) -> bool:
+    """Whether Azure ML takes a literal that is of another type: to it all of them are text."""
+    if isinstance(value, list | dict) or value is None or parameter.encoding == "json":
+        return False
+    if parameter.azure_type == "string":
+        return not parameter.enum or str(value) in parameter.enum
+    if not isinstance(value, str) or parameter.azure_type not in ("integer", "number", "boolean"):
+        return False
+    if "${{" in value:
+        return True
+    if parameter.azure_type == "boolean":
+        return value.lower() in ("true", "false")
+    try:
+        number = int(value) if parameter.azure_type == "integer" else float(value)
+    except ValueError:
+        return False
+    low, high = parameter.minimum, parameter.maximum
+    return (low is None or number >= low) and (high is None or number <= high)

@@ -10,6 +10,21 @@ from typing import NamedTuple, TypeAlias
 
 from mlp_lang.dsl.source import Span
 
+NODE_KINDS = (
+    "command",
+    "parallel",
+    "spark",
+    "sweep",
+    "automl",
+    "pipeline",
+    "import",
+    "data_transfer",
+    "if_else",
+    "do_while",
+    "parallel_for",
+)
+COMPONENT_KINDS = (*NODE_KINDS[:8], "promptflow_parallel")
+
 Value: TypeAlias = "bool | int | float | str | list[Value] | dict[str, Value] | None"
 """What a literal may be. Lists, maps, None and unions travel through Azure ML as JSON strings."""
 
@@ -66,7 +81,8 @@ class Parameter(NamedTuple):
 
     `azure_type` is Azure ML's word: number integer boolean string uri_file uri_folder mltable mlflow_model custom_model
     triton_model. `type` is ours, spelled canonically (`float(0..1)`, `table`, `model[sklearn]`, `int | none`).
-    `encoding` tells how a value becomes Azure's: "plain", or "json" for what Azure has no type for.
+    `encoding` tells how a value becomes Azure's: "plain", or "json" for what Azure has no type for. `inferred` if no
+    declaration says so, but what a stage gives it.
     """
 
     name: str
@@ -82,6 +98,7 @@ class Parameter(NamedTuple):
     encoding: str = "plain"
     mode: str | None = None
     span: Span | None = None
+    inferred: bool = False
 
 
 class OutputPort(NamedTuple):
@@ -109,16 +126,21 @@ class Environment(NamedTuple):
     conda_file: str | None = None
     build_context: str | None = None
     dockerfile: str | None = None
+    version: str | None = None
 
 
 class Component(NamedTuple):
-    """A command component as a node uses it, specialised: a `sklearn.SVC` lists just the hyper-parameters in use.
+    """A component as a node uses it, specialised: a `sklearn.SVC` lists just the hyper-parameters in use.
 
     `name` is how programs call it (`sklearn.LogisticRegression`); `azure_name` is the component's name in Azure ML.
     `origin` is "bundled", "file" (a user's component YAML), "inline" (declared in a program) or "registered".
+    `kind` is Azure ML's `type` (`command`, `parallel`, `spark`, `pipeline`, …). What stands in the workspace or a
+    registry has a `reference` and nothing else; what it takes and gives is what programs say of it.
     `folder` is the directory that `code` and `includes` are relative to; both are None/empty without code.
     `source` is the file that says so: component.yml, or the `.mlp`.
-    `extra` keeps fields of the component's YAML that mean nothing to mlp, as they were.
+    `document` is a user's component YAML as it was read, without its `mlp:` section: what Azure ML gets, its local
+    paths relative to `folder`. Of a component without one, `extra` holds the fields that have no place here (the `task`
+    of a parallel component). `in_place` if the definition goes into the job that uses it.
     """
 
     name: str
@@ -127,7 +149,7 @@ class Component(NamedTuple):
     display_name: str
     description: str
     origin: str
-    kind: str  # "command" in this version; "registered" has a reference and nothing else
+    kind: str
     folder: str
     source: str
     inputs: tuple[Parameter, ...]
@@ -142,6 +164,8 @@ class Component(NamedTuple):
     metrics: tuple[str, ...] = ()
     reference: str | None = None  # azureml:name:version, or azureml://registries/…, for a registered one
     extra: dict[str, Value] = {}  # noqa: RUF012 - read-only by convention, like every field here
+    document: dict[str, Value] | None = None
+    in_place: bool = False
 
 
 class Gate(NamedTuple):
@@ -154,7 +178,7 @@ class Gate(NamedTuple):
 
 
 class OutputSetting(NamedTuple):
-    """What an `outputs { port { … } }` block says, and which pipeline output the port feeds."""
+    """What an `outputs { port { … } }` block says, and which pipeline output the port feeds. `type` is Azure ML's."""
 
     port: str
     mode: str | None = None
@@ -163,12 +187,17 @@ class OutputSetting(NamedTuple):
     path: str | None = None
     pipeline_output: str | None = None
     span: Span | None = None
+    type: str | None = None
 
 
 class Run(NamedTuple):
-    """A `run` block. `timeout` in seconds; `identity` is "managed", "user" or "aml_token", or None for the default."""
+    """A `run` block. `timeout` in seconds; `identity` is "managed", "user" or "aml_token", or None for the default.
 
-    compute: str | None = None  # Azure's name (`cpu-cluster`), or "serverless"
+    What runs here reads the fields by their names. `extra` holds all others as Azure ML's job has them
+    (`{"resources": {"locations": […]}}`), values that are bound to a parameter among them.
+    """
+
+    compute: str | None = None  # Azure's name (`cpu-cluster`), "serverless", or `${{parent.inputs.x}}`
     instance_count: int | None = None
     instance_type: str | None = None
     shm_size: str | None = None
@@ -225,11 +254,13 @@ class Facts(NamedTuple):
 
 
 class Node(NamedTuple):
-    """A stage after unrolling. `kind` is "command" in this version ("deploy" is a command node with `deployment`).
+    """A stage after unrolling. `kind` is the `type` of its job in Azure ML; a deploy is a command with `deployment`.
 
     `inputs` holds every input with a value, in the component's order; an input of the component that is not in it takes
     the component's default. `after` are nodes that must have succeeded without data flowing.
     `private` lists the names of private data whose label the node's outputs carry, per port.
+    `search` of a `sweep` holds `search_space`, `objective`, `sampling_algorithm`, `limits` and `early_termination` as
+    Azure ML has them; its component is the trial.
     """
 
     name: str
@@ -247,6 +278,7 @@ class Node(NamedTuple):
     private: dict[str, tuple[str, ...]] = {}  # noqa: RUF012
     description: str = ""
     span: Span | None = None
+    search: dict[str, Value] | None = None
 
 
 class PipelineInput(NamedTuple):
@@ -263,10 +295,12 @@ class PipelineInput(NamedTuple):
 
 
 class PipelineOutput(NamedTuple):
+    """An `output`; one without a `source` is declared, and fed by no stage."""
+
     name: str
     type: str
     azure_type: str
-    source: FromNode
+    source: FromNode | None
     mode: str | None = None
     asset_name: str | None = None
     asset_version: str | None = None
@@ -351,3 +385,5 @@ class Graph(NamedTuple):
     tags: dict[str, str] = {}  # noqa: RUF012
     sources: tuple[str, ...] = ()
     span: Span | None = None
+    display_name: str | None = None
+    extra: dict[str, Value] = {}  # noqa: RUF012

@@ -79,7 +79,7 @@ def _encode(part: Any, root: str | None) -> dict[str, Any]:
         if field == "span":
             found[field] = {"file": _shorten(value.source.path, None), "start": value.start, "end": value.end}
         elif field in one:
-            found[field] = _encode(value, root)
+            found[field] = _encode(value, root) if value is not None else None
         elif field in many:
             found[field] = [_encode(v, root) for v in value]
         elif cls is g.Node and field == "inputs":
@@ -136,7 +136,7 @@ def _decode(cls: Any, document: dict[str, Any], root: str | None, sources: dict[
             file = sources.setdefault(value["file"], Source(value["file"], ""))
             values[field] = Span(file, value["start"], value["end"])
         elif field in one:
-            values[field] = _decode(one[field], value, root, sources)
+            values[field] = _decode(one[field], value, root, sources) if value is not None else None
         elif field in many:
             values[field] = tuple(_decode(many[field], v, root, sources) for v in value)
         elif cls is g.Node and field == "inputs":

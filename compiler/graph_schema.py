@@ -23,7 +23,8 @@ _PLAIN: dict[Any, dict[str, Any]] = {
 }
 _CLOSED: dict[tuple[type, str], list[Any]] = {
     (g.Component, "origin"): ["bundled", "file", "inline", "registered"],
-    (g.Component, "kind"): ["command", "registered"],
+    (g.Component, "kind"): list(g.COMPONENT_KINDS),
+    (g.Node, "kind"): list(g.NODE_KINDS),
     (g.Parameter, "encoding"): ["plain", "json"],
     (g.Endpoint, "auth"): ["key", "aml_token", "aad_token"],
     (g.Endpoint, "kind"): ["online"],
@@ -89,7 +90,7 @@ def schema() -> dict[str, Any]:
         "required": [r for r in source["required"] if r != "kind"],
         "properties": {k: v for k, v in source["properties"].items() if k != "kind"},
     }
-    definitions["PipelineOutput"]["properties"]["source"] = {"$ref": "#/$defs/Port"}
+    definitions["PipelineOutput"]["properties"]["source"] = {"oneOf": [{"$ref": "#/$defs/Port"}, {"type": "null"}]}
     root = definitions.pop("Graph")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

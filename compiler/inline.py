@@ -1,9 +1,11 @@
 """From a component that a program declares (`component x: command { … }`, `define { … }`) to its Interface."""
 
 import os
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from mlp_lang.compiler import settings
+from mlp_lang.compiler.assets import is_remote
 from mlp_lang.compiler.checks import resolve_type, unknown_word, value_fits
 from mlp_lang.compiler.constants import text_of
 from mlp_lang.compiler.expressions import Evaluator
@@ -11,10 +13,11 @@ from mlp_lang.compiler.graph import Component, Environment, FromInput, FromNode,
 from mlp_lang.compiler.interface import Input, Interface, add_output, parameter
 from mlp_lang.compiler.program import clash, declared
 from mlp_lang.compiler.resources import Resources
-from mlp_lang.compiler.settings import RAW
+from mlp_lang.compiler.settings import RAW, Argument
 from mlp_lang.compiler.symbols import Kind, Scope
 from mlp_lang.compiler.types import BOOL, NONE, PORTS, STRING, UNKNOWN, ListType, Port, Type, Union, union
 from mlp_lang.compiler.values import BAD, Constant, InputRef, Text
+from mlp_lang.compiler.vocabulary import DEFINE, SOURCES, TASKS, put, words
 from mlp_lang.dsl import syntax
 
 _VERBS = ("prepare", "train", "tune", "privatize", "evaluate", "explain", "export", "deploy", "monitor", "step")
@@ -26,32 +29,48 @@ _PROMISES: settings.Vocabulary = {
 }
 _SETTINGS: settings.Vocabulary = {
     **_PROMISES,
-    "code": STRING,
-    "command": RAW,
-    "environment": RAW,
     "deterministic": BOOL,
     "version": STRING,
     "display_name": STRING,
     "description": STRING,
     "name": STRING,
 }
+_REQUIRED: dict[str, tuple[str, str]] = {
+    "command": ("command", 'command = "python script.py …"'),
+    "parallel": ("entry", 'entry = "score.py"'),
+    "spark": ("entry", 'entry = "main.py"'),
+    "import": ("source", 'source = s3(connection = "azureml:…", path = "…")'),
+    "import_data": ("source", 'source = file_system(connection = "azureml:…", path = "…")'),
+    "export_data": ("sink", 'sink = file_system(connection = "azureml:…", path = "…")'),
+}
+"""What a component of each kind says of itself at least, and an example of it."""
+_KINDS = ("command", "parallel", "spark", "import", *TASKS)
+_SPECIAL = frozenset(["code", "environment", "command"])
+"""Words that a Component has fields of its own for."""
 _BLOCKS = ("privacy", "facts")
 
 
 def build(
-    resources: Resources, name: str, kind: syntax.Name, items: tuple[syntax.Item, ...], scope: Scope, doc: str
+    resources: Resources,
+    name: str,
+    kind: syntax.Name,
+    items: tuple[syntax.Item, ...],
+    scope: Scope,
+    doc: str,
+    *,
+    one_use: bool = False,
 ) -> Interface | None:
-    """The Interface of a declared component; None once what is missing is reported."""
+    """The Interface of a declared component; None once what is missing is reported.
+
+    ``one_use`` if a stage defines it for itself: then Azure ML may get it in the stage's job."""
     evaluator, report = resources.evaluator, resources.report
-    if kind.text != "command":
-        if kind.text in ("parallel", "spark"):
-            report.error("MLP0390", f"a `{kind.text}` component is not compiled yet", kind.span)
-        else:
-            unknown_word(report, "MLP0208", "kind of component", kind, ["command", "parallel", "spark"])
+    if kind.text not in _KINDS:
+        unknown_word(report, "MLP0208", "kind of component", kind, list(_KINDS))
         return None
     inner = Scope(scope, scope.folder)
     source = os.path.join(scope.folder, os.path.basename(kind.span.source.path))
     face = Interface(name, "inline", scope.folder, source)
+    face.kind = "data_transfer" if kind.text in TASKS else kind.text
     broken = any(isinstance(i, syntax.Invalid) for i in items)
     outputs: list[syntax.Output] = []
     rest: list[syntax.Item] = []
@@ -64,19 +83,22 @@ def build(
             rest.append(item)
     for output in outputs:
         _output(evaluator, face, output, inner)
-    given = settings.read(evaluator, tuple(rest), scope, _SETTINGS, "a component", _BLOCKS)
-    command = given.pop("command", None)
-    if command is None and not broken:
-        report.error("MLP0224", f"`{name}` has no `command`", kind.span, help='command = "python script.py …"')
-    if command is None or broken:
+    if kind.text in ("import", "import_data") and not face.outputs:  # Azure ML has one output, of this name
+        name_of = "output" if kind.text == "import" else "sink"
+        add_output(face, name_of, PORTS["folder"], "uri_folder", {}, ())
+    rows = words(DEFINE, kind.text)
+    vocabulary: settings.Vocabulary = _SETTINGS | {word: row.type for word, row in rows.items()}
+    given = settings.read(evaluator, tuple(rest), scope, vocabulary, f"a `{kind.text}` component", _BLOCKS)
+    needed = _REQUIRED.get(kind.text)
+    if needed is not None and needed[0] not in given and not broken:
+        report.error("MLP0224", f"`{name}` has no `{needed[0]}`", kind.span, help=needed[1])
+    if broken or (needed is not None and needed[0] not in given):
         return face if face.outputs else None
-    code = given["code"].value if "code" in given else None
-    if code is not None and not os.path.isdir(os.path.join(scope.folder, code)):
-        report.error("MLP0603", f"`{code}` is no folder", given["code"].span)
+    code = _code(evaluator, given["code"].value, scope) if "code" in given else None
     environment = Environment()
     if "environment" in given:
         environment = resources.environment(given["environment"].value, scope) or environment
-    elif not broken:
+    elif kind.text in ("command", "parallel"):
         report.error("MLP0224", f"`{name}` has no `environment`", kind.span, help='environment = "azureml:name:1"')
     for key, value in promises(evaluator, tuple(i for i in rest if _promise(i)), scope, "a component").items():
         setattr(face, key, tuple(value.value) if isinstance(value.value, list) else value.value)
@@ -92,7 +114,7 @@ def build(
     wire(evaluator, face, tuple(rest), scope)
     privacy(evaluator, face, tuple(rest), scope)
     face.data = {
-        "command": command.value,
+        "command": given["command"].value if "command" in given else None,
         "scope": inner,
         "azure_name": given["name"].value if "name" in given else name.lower(),
         "version": given["version"].value if "version" in given else "1",
@@ -101,8 +123,24 @@ def build(
         "code": code,
         "environment": environment,
         "deterministic": given["deterministic"].value if "deterministic" in given else True,
+        "kind": kind.text,
+        "given": {word: setting.value for word, setting in given.items() if word in rows},
+        "in_place": one_use and not given.keys() - rows.keys() - _PROMISES.keys(),
     }
     return face
+
+
+def _code(evaluator: Evaluator, expr: syntax.Expr, scope: Scope) -> str | None:
+    """A folder that is there, or code elsewhere; None once reported."""
+    found = evaluator.constant(expr, scope, "`code`")
+    if found is None:
+        return None
+    if not isinstance(found.value, str):
+        evaluator.report.error("MLP0204", f"`code` is a folder, found {found.kind}", expr.span)
+        return None
+    if not is_remote(found.value) and not os.path.exists(os.path.join(scope.folder, found.value)):
+        evaluator.report.error("MLP0603", f"`{found.value}` is no folder", expr.span)
+    return found.value
 
 
 def _promise(item: syntax.Item) -> bool:
@@ -265,11 +303,14 @@ def _names(evaluator: Evaluator, expr: syntax.Expr, scope: Scope, known: tuple[s
     return found
 
 
-def finish(evaluator: Evaluator, face: Interface) -> Component:
-    """The Component of a declared interface, once all its inputs are known: its command line in Azure ML's spelling."""
+def finish(evaluator: Evaluator, face: Interface, bound: AbstractSet[str] = frozenset()) -> Component:
+    """The Component of a declared interface, once all its inputs are known: its command line in Azure ML's spelling.
+
+    ``bound`` are the inputs that its stage gives, which counts for a definition in place."""
     if face.component is not None:
         return face.component
     data: dict[str, Any] = face.data
+    command = _command(evaluator, data["command"], data["scope"], face) if data["command"] is not None else ""
     face.component = Component(
         name=face.name,
         azure_name=data["azure_name"],
@@ -277,12 +318,12 @@ def finish(evaluator: Evaluator, face: Interface) -> Component:
         display_name=data["display_name"],
         description=data["description"],
         origin="inline",
-        kind="command",
+        kind=face.kind,
         folder=face.folder,
         source=face.source,
         inputs=tuple(i.parameter for i in face.inputs.values()),
         outputs=tuple(o.port for o in face.outputs.values()),
-        command=_command(evaluator, data["command"], data["scope"], face),
+        command=command,
         code=data["code"],
         includes=(),
         environment=data["environment"],
@@ -290,8 +331,66 @@ def finish(evaluator: Evaluator, face: Interface) -> Component:
         verbs=face.verbs,
         default_output=face.default_output,
         metrics=face.metrics,
+        extra=_definition(evaluator, face),
+        in_place=data["in_place"] and _sayable(face, bound),
     )
     return face.component
+
+
+def _sayable(face: Interface, bound: AbstractSet[str]) -> bool:
+    """Whether a job can say all of a definition: Azure ML takes its ports from what the job binds."""
+    return all(
+        i.name in bound
+        and not (i.parameter.description or i.parameter.enum)
+        and i.parameter.minimum is None
+        and i.parameter.maximum is None
+        for i in face.inputs.values()
+    ) and not any(o.port.description for o in face.outputs.values())
+
+
+def _definition(evaluator: Evaluator, face: Interface) -> dict[str, Any]:
+    """The fields of a definition that a Component has no place for, as Azure ML has them."""
+    kind, scope = face.data["kind"], face.data["scope"]
+    found: dict[str, Any] = {"task": TASKS[kind]} if kind in TASKS else {}
+    if kind == "parallel":
+        found["task"] = {"type": "run_function"}
+    for word, row in words(DEFINE, kind).items():
+        value = face.data["given"].get(word)
+        if value is None or word in _SPECIAL:
+            continue
+        if word in ("source", "sink"):
+            value = _endpoint(evaluator, value, scope, "import" if kind == "import" else "transfer")
+        elif word == "entry" and kind == "spark":
+            value = _entry(evaluator, value, scope)
+        elif isinstance(row.type, settings.Raw):
+            value = _command(evaluator, value, scope, face)
+        put(found, row.path, value)
+    return found
+
+
+def _entry(evaluator: Evaluator, expr: syntax.Expr, scope: Scope) -> dict[str, Any] | None:
+    """`"main.py"` or `class("org.example.Main")`."""
+    if isinstance(expr, syntax.Call) and expr.function.text == "class":
+        found = settings.arguments(evaluator, expr, scope, (Argument("name", STRING, True),))
+        return {"class_name": found["name"]} if found is not None else None
+    value = evaluator.constant(expr, scope, "`entry`")
+    if value is not None and not isinstance(value.value, str):
+        evaluator.report.error("MLP0204", f"`entry` is a file, found {value.kind}", expr.span)
+    return {"file": value.value} if value is not None else None
+
+
+def _endpoint(evaluator: Evaluator, expr: syntax.Expr, scope: Scope, table: str) -> dict[str, Any] | None:
+    """Where data comes from or goes to: `database(…)`, `s3(…)`, `file_system(…)`."""
+    known = SOURCES[table]
+    call = settings.call(evaluator.report, expr, known, "place for data")
+    if call is None:
+        return None
+    signature = known[call.function.text]
+    found = settings.arguments(evaluator, call, scope, tuple(a for a, _ in signature))
+    if found is None:
+        return None
+    given = {field: found[a.name] for a, field in signature if a.name in found}
+    return given if "type" in given else {"type": call.function.text, **given}
 
 
 def _command(evaluator: Evaluator, expr: syntax.Expr, scope: Scope, face: Interface) -> str:

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from mlp_lang.compiler.values import Evaluated
 
 
+_JOBS = {"promptflow_parallel": "parallel"}
+"""Kinds of component whose job is of another type."""
+
+
 class Instance:
     """One copy of a stage. `keys` are the values of the `for` variables around it, outermost first.
 
@@ -25,6 +29,7 @@ class Instance:
         "deployment",
         "environment",
         "evaluated",
+        "extra",
         "facts",
         "frameworks",
         "gates",
@@ -61,6 +66,7 @@ class Instance:
         self.sources: dict[str, tuple[tuple[Instance, str], ...]] = {}
         self.after: dict[str, Instance] = {}
         self.run = Run()
+        self.extra: dict[str, Any] = {}  # fields of the job that have no place in `run`, as Azure ML has them
         self.outputs: dict[str, OutputSetting] = {}
         self.modes: dict[str, str] = {}  # how an input is handed to the step
         self.environment: Environment | None = None  # of its `run` block, instead of the component's
@@ -77,6 +83,13 @@ class Instance:
 
     def __repr__(self) -> str:
         return f"Instance({self.title})"
+
+    @property
+    def kind(self) -> str:
+        """The `type` of the job in Azure ML."""
+        if self.interface is None:
+            return "command"
+        return _JOBS.get(self.interface.kind, self.interface.kind)
 
     def acts_as(self, verb: str) -> bool:
         """Whether the stage does what a verb stands for. `step` says nothing, so then the component's verbs count."""

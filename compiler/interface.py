@@ -1,9 +1,10 @@
 """From a component's YAML (or its declaration in a program) to its Interface: inputs, outputs and what it promises."""
 
+import re
 from typing import Any, NamedTuple
 
 from mlp_lang.compiler.graph import Component, Environment, OutputPort, Parameter, Value
-from mlp_lang.compiler.types import FROM_AZURE, PORTS, Like, Port, Type, azure_scalar, bounds, canonical
+from mlp_lang.compiler.types import FROM_AZURE, PORTS, UNKNOWN, Like, Port, Type, azure_scalar, bounds, canonical
 
 
 class Input(NamedTuple):
@@ -74,9 +75,11 @@ class Interface:
         "folder",
         "gates",
         "inputs",
+        "kind",
         "known",
         "metrics",
         "name",
+        "open",
         "origin",
         "outputs",
         "release",
@@ -105,6 +108,8 @@ class Interface:
         self.family: str | None = None  # the table of a family, as `mlp.table` names it
         self.convertible: frozenset[str] = frozenset()  # inputs whose estimator the ONNX converter must know
         self.known = False
+        self.kind = "command"  # of component, in Azure ML
+        self.open = False  # whether nobody said what it takes and gives: then whatever a program names is taken
         self.component: Component | None = None
         self.complete = False  # whether `component` knows what its conda file says
         self.data: dict[str, Any] = {}  # the YAML as it was read, for what only the Graph needs
@@ -173,22 +178,25 @@ def azure_type(raw: dict[str, Any]) -> Type:
 def read_interface(name: str, origin: str, path: str, raw: object) -> Interface:
     """The Interface that a component YAML gives, its `mlp:` section included.
 
-    Raises BadInterface if the YAML is no command component, or its section contradicts it."""
+    Raises BadInterface if the YAML is no component, or its section contradicts it."""
     from mlp_lang.compiler.typenames import type_of  # not needed where the parser is not
 
-    if not isinstance(raw, dict) or raw.get("type", "command") != "command" or "command" not in raw:
-        raise BadInterface("not a command component (`type: command` with a `command`)")
+    if not isinstance(raw, dict):
+        raise BadInterface("not a component")
+    kind = _kind(raw)
     ours = raw.get("mlp")
     section: dict[str, Any] = ours if isinstance(ours, dict) else {}
     folder = path.rsplit("/", 1)[0]
     face = Interface(name, origin, folder, path)
     face.data = raw
+    face.kind = kind
+    face.open = kind in _OPEN
     face.known = ours is not None
     our_inputs = section.get("inputs") or {}
     facts = section.get("facts") or {}
     frameworks = section.get("frameworks") or {}
     face.gates = section.get("gates") or ""
-    for key, spec in _ports(raw, "inputs"):
+    for key, spec in _ports(raw, "inputs") if not face.open else ():
         mine = our_inputs.get(key) or {}
         t = type_of(mine["type"]) if "type" in mine else azure_type(spec)
         optional = bool(spec.get("optional", False))
@@ -222,7 +230,7 @@ def read_interface(name: str, origin: str, path: str, raw: object) -> Interface:
         )
     every = tuple(k for k, i in face.inputs.items() if not i.filled)
     our_outputs = section.get("outputs") or {}
-    for key, spec in _ports(raw, "outputs"):
+    for key, spec in _ports(raw, "outputs") if not face.open else ():
         mine = our_outputs.get(key) or {}
         t = type_of(mine["type"]) if "type" in mine else azure_type(spec)
         add_output(face, key, t, str(spec.get("type", "uri_folder")), spec, tuple(mine.get("from", every)))
@@ -247,11 +255,48 @@ def _ports(raw: dict[str, Any], what: str) -> list[tuple[str, dict[str, Any]]]:
     if not isinstance(found, dict):
         raise BadInterface(f"`{what}` is no map of names")
     for key, spec in found.items():
-        if not isinstance(key, str) or not key.isidentifier():
+        if not isinstance(key, str) or not _PORT_NAME.fullmatch(key):
             raise BadInterface(f"`{key}` in `{what}` is no name")
         if not isinstance(spec, dict):
             raise BadInterface(f"`{what}.{key}` does not say its type")
     return list(found.items())
+
+
+_PORT_NAME = re.compile(r"[A-Za-z_][\w.-]*")
+_OPEN = frozenset(["promptflow_parallel"])
+"""Kinds of component that declare their ports elsewhere."""
+_REQUIRED = {
+    "command": "command",
+    "parallel": "task",
+    "spark": "entry",
+    "pipeline": "jobs",
+    "import": "source",
+    "data_transfer": "task",
+    "promptflow_parallel": "",
+}
+"""The kinds of component that a file may define, and a field without which it would define nothing."""
+
+
+def _kind(raw: dict[str, Any]) -> str:
+    """What kind of component a YAML defines. Raises BadInterface."""
+    stated = raw.get("type")
+    if stated is None:
+        flow = "flow" in str(raw.get("$schema", "")).lower()
+        stated = "promptflow_parallel" if flow else next((k for k, f in _REQUIRED.items() if f and f in raw), "command")
+    if not isinstance(stated, str) or stated not in _REQUIRED:
+        raise BadInterface(f"`type: {stated}` is no kind of component; known are {', '.join(_REQUIRED)}")
+    field = _REQUIRED[stated]
+    if field and field not in raw:
+        raise BadInterface(f"not a {stated} component: it has no `{field}`")
+    return str(stated)
+
+
+def open_port(face: Interface, name: str, what: str) -> None:
+    """Take an input or output that only a program names, of a component that nobody described here."""
+    if what == "input":
+        face.inputs[name] = Input(name, UNKNOWN, Parameter(name, "any", "string", optional=True), False, True)
+    else:
+        face.outputs[name] = Output(name, UNKNOWN, OutputPort(name, "any", "uri_folder"), ())
 
 
 def add_output(face: Interface, key: str, t: Type, azure: str, spec: dict[str, Any], origin: tuple[str, ...]) -> None:
@@ -332,12 +377,12 @@ def component_of(face: Interface, *, complete: bool) -> Component:
             display_name=str(data.get("display_name") or face.name),
             description=str(data.get("description") or "").strip(),
             origin=face.origin,
-            kind="command",
+            kind=face.kind,
             folder=face.folder,
             source=face.source,
             inputs=tuple(i.parameter for i in face.inputs.values()),
             outputs=tuple(o.port for o in face.outputs.values()),
-            command=str(data["command"]),
+            command=str(data.get("command") or ""),
             code=data.get("code"),
             includes=tuple(map(str, data.get("additional_includes") or ())),
             environment=read_environment(data.get("environment"), face.folder, complete=complete),
@@ -345,7 +390,9 @@ def component_of(face: Interface, *, complete: bool) -> Component:
             verbs=face.verbs,
             default_output=face.default_output,
             metrics=face.metrics,
-            extra={k: v for k, v in data.items() if k not in _SHOWN},
+            reference=data.get("reference") if face.origin == "registered" else None,
+            extra={k: v for k, v in data.items() if k not in _SHOWN} if face.origin == "bundled" else {},
+            document={k: v for k, v in data.items() if k != "mlp"} if face.origin == "file" else None,
         )
     return face.component
 
@@ -395,4 +442,5 @@ def read_environment(raw: object, folder: str, *, complete: bool) -> Environment
         conda_file=conda_file,
         build_context=os.path.normpath(os.path.join(folder, context)) if isinstance(context, str) else None,
         dockerfile=build.get("dockerfile_path"),
+        version=str(raw["version"]) if "version" in raw else None,
     )

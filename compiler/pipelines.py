@@ -1,6 +1,7 @@
 """From one pipeline under one profile to its Graph, or to what is wrong with it: the order of the compiler's work."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from mlp_lang.compiler import blocks, deploys, gates, privacy, profiles, schedules, settings, stages
 from mlp_lang.compiler.checks import report_misfit, resolve_type
@@ -29,10 +30,11 @@ from mlp_lang.compiler.resources import Resources
 from mlp_lang.compiler.settings import RAW, strings
 from mlp_lang.compiler.specialise import Specialiser
 from mlp_lang.compiler.symbols import Kind, Scope, Symbol
-from mlp_lang.compiler.types import BOOL, STRING, MapType, Scalar, Type, canonical, is_port
+from mlp_lang.compiler.types import BOOL, NONE, STRING, Port, Type, Union, canonical, is_port
 from mlp_lang.compiler.unroll import Parts, unroll
 from mlp_lang.compiler.usage import Usage
 from mlp_lang.compiler.values import Bad, Constant, PortRef
+from mlp_lang.compiler.vocabulary import ANY_MAP, IDENTITIES, SETTINGS, put, words
 from mlp_lang.dsl import syntax
 from mlp_lang.dsl.diagnostics import Related
 from mlp_lang.dsl.source import Span
@@ -41,10 +43,15 @@ from mlp_lang.dsl.syntax import Name
 _SETTINGS: settings.Vocabulary = {
     "compute": RAW,
     "preview": BOOL,
+    "display_name": Union((STRING, NONE)),
+    "job_name": STRING,
     "experiment": STRING,
     "description": STRING,
-    "tags": MapType(Scalar("any")),
+    "tags": ANY_MAP,
+    "properties": ANY_MAP,
+    "identity": RAW,
 }
+_BLOCKS = ("settings", "azureml")
 
 
 def compile_pipeline(
@@ -89,11 +96,12 @@ class _Compilation:
         self.components = Components(self.resources)
         self.context = stages.Context(self.evaluator, report, self.resources, self.components)
         self.scope = Scope(module.scope, module.scope.folder)
+        self.places: dict[str, dict[str, Any]] = {}  # what only Azure ML reads of a datum, by name
 
     def run(self, params: Mapping[str, tuple[Name, Name]]) -> Graph | None:
         replaced = self._profile()
         parts = unroll(self.node.items, self.scope, self.evaluator, self.report)
-        given = settings.read(self.evaluator, tuple(parts.settings), self.scope, _SETTINGS, "a pipeline")
+        given = settings.read(self.evaluator, tuple(parts.settings), self.scope, _SETTINGS, "a pipeline", _BLOCKS)
         inputs = self._params(parts, replaced, params)
         data = self._data(parts, replaced)
         instances = parts.instances
@@ -116,9 +124,9 @@ class _Compilation:
             deploys.compile_deploys(self.context, instances, complete=self.complete) if ordered is not None else []
         )
         private = accountant.account(ordered if ordered is not None else [])
-        for output, instance in outputs:
-            if output.asset_name is not None and output.span is not None:
-                accountant.output_exit(instance, output.source.port, output.asset_name, output.span)
+        for output, giver in outputs:
+            if giver is not None and output.source is not None and output.asset_name is not None and output.span:
+                accountant.output_exit(giver, output.source.port, output.asset_name, output.span)
         types: dict[str, Type] = {s.name: s.value for s in parts.params}
         triggers = schedules.compile_schedules(self.evaluator, self.module, self.node.name.text, types)
         accountant.repeated(triggers)
@@ -159,7 +167,44 @@ class _Compilation:
             tags=strings(given["tags"].value) if "tags" in given else {},
             sources=tuple(p for p, m in self.program.modules.items() if m is not None),
             span=self.node.name.span,
+            display_name=given["display_name"].value if "display_name" in given else self.node.name.text,
+            extra=self._extra(parts, given),
         )
+
+    def _extra(self, parts: Parts, given: dict[str, settings.Setting]) -> dict[str, Any]:
+        """What the pipeline's job has beside the Graph's own fields, as Azure ML has it."""
+        found: dict[str, Any] = {}
+        if "job_name" in given:
+            found["name"] = given["job_name"].value
+        if "properties" in given:
+            found["properties"] = strings(given["properties"].value)
+        if "identity" in given:
+            identity = blocks.identity_of(self.evaluator, given["identity"].value, self.scope)
+            found["identity"] = {"type": IDENTITIES[identity]} if isinstance(identity, str) else identity
+        for item in parts.settings:
+            if isinstance(item, syntax.Block) and item.name.text == "settings":
+                self._settings(item, found)
+            elif isinstance(item, syntax.Block) and item.name.text == "azureml":
+                found.update(settings.literals(self.evaluator, item.items, self.scope))
+        for name, places in self.places.items():
+            put(found, ("inputs", name), places)
+        return found
+
+    def _settings(self, block: syntax.Block, found: dict[str, Any]) -> None:
+        rows = words(SETTINGS, "pipeline")
+        items = tuple(self._named_stage(item) for item in block.items)
+        vocabulary: settings.Vocabulary = {word: row.type for word, row in rows.items()}
+        for word, setting in settings.read(self.evaluator, items, self.scope, vocabulary, "`settings`").items():
+            put(found, rows[word].path, setting.value)
+
+    def _named_stage(self, item: syntax.Item) -> syntax.Item:
+        """`on_init = setup` names a stage: Azure ML wants its name."""
+        if isinstance(item, syntax.Setting) and isinstance(item.value, syntax.Reference):
+            symbol = self.scope.find(item.value.name)
+            if symbol is not None and isinstance(symbol.value, Instance):
+                symbol.used = symbol.value.needed = True
+                return item._replace(value=syntax.String((symbol.value.name,), False, item.value.span))
+        return item
 
     def _has_stages(self) -> bool:
         """Whether a stage is written anywhere, or may be in text that did not parse."""
@@ -207,6 +252,8 @@ class _Compilation:
             datum = compile_data(self.evaluator, symbol, self.scope, override, name)
             if datum is not None:
                 found[symbol.name] = datum
+                if datum.places:
+                    self.places[symbol.name] = datum.places
         return found
 
     def _forms(self, parts: Parts, instances: list[Instance], preview: bool) -> None:
@@ -246,8 +293,8 @@ class _Compilation:
             if symbol is not None and isinstance(symbol.value, Instance):
                 symbol.value.needed = True
 
-    def _outputs(self, parts: Parts) -> list[tuple[PipelineOutput, Instance]]:
-        found: dict[str, tuple[PipelineOutput, Instance]] = {}
+    def _outputs(self, parts: Parts) -> list[tuple[PipelineOutput, Instance | None]]:
+        found: dict[str, tuple[PipelineOutput, Instance | None]] = {}
         names: dict[str, syntax.Name] = {}
         for item, scope in parts.outputs:
             earlier = names.setdefault(item.name.text, item.name)
@@ -262,27 +309,25 @@ class _Compilation:
                 found[item.name.text] = made
         return list(found.values())
 
-    def _output(self, item: syntax.Output, scope: Scope) -> tuple[PipelineOutput, Instance] | None:
-        if item.value is None:
-            message = f"output `{item.name.text}` does not say what it is"
-            help = f"output {item.name.text} = <stage>.<port>"
-            self.report.error("MLP0314", message, item.name.span, help=help)
-            return None
-        value = self.evaluator.evaluate(item.value, scope)
+    def _output(self, item: syntax.Output, scope: Scope) -> tuple[PipelineOutput, Instance | None] | None:
         given = settings.read(self.evaluator, item.items or (), scope, blocks.OUTPUT, "an output")
+        stated = resolve_type(self.evaluator, item.type, scope) if item.type is not None else None
+        if item.value is None:
+            if not isinstance(stated, Port):
+                message = f"output `{item.name.text}` does not say what it is"
+                help = f"output {item.name.text} = <stage>.<port>"
+                self.report.error("MLP0314", message, item.name.span, help=help)
+                return None
+            return self._published(item, given, stated, None), None
+        value = self.evaluator.evaluate(item.value, scope)
         if not isinstance(value, PortRef):
             if not isinstance(value, Bad):
                 self.report.error("MLP0314", "an output is the port of a stage", item.value.span)
             return None
-        t = value.type
-        if item.type is not None:
-            t = resolve_type(self.evaluator, item.type, scope)
-            problem = mismatch(value.type, t) if is_port(t) else None
-            if problem is not None:
-                report_misfit(self.report, problem, item.value.span, f"output `{item.name.text}`")
+        problem = mismatch(value.type, stated) if stated is not None and is_port(stated) else None
+        if problem is not None:
+            report_misfit(self.report, problem, item.value.span, f"output `{item.name.text}`")
         instance = value.instance
-        port = instance.interface.outputs[value.port].port if instance.interface is not None else None
-        setting = blocks.output_setting(value.port, given, None)
         before = instance.outputs.get(value.port)
         if before is None:
             instance.outputs[value.port] = OutputSetting(
@@ -290,19 +335,25 @@ class _Compilation:
             )
         else:
             instance.outputs[value.port] = before._replace(pipeline_output=before.pipeline_output or item.name.text)
-        made = PipelineOutput(
+        source = FromNode(instance.name, value.port, item.value.span)
+        return self._published(item, given, stated if stated is not None else value.type, source), instance
+
+    def _published(
+        self, item: syntax.Output, given: dict[str, settings.Setting], t: Type, source: FromNode | None
+    ) -> PipelineOutput:
+        setting = blocks.output_setting(item.name.text, given, None)
+        return PipelineOutput(
             item.name.text,
             canonical(t),
-            port.azure_type if port is not None else "uri_folder",
-            FromNode(instance.name, value.port, item.value.span),
+            t.azure if isinstance(t, Port) else "uri_folder",
+            source,
             setting.mode,
             setting.name,
             setting.version,
             setting.path,
-            item.doc,
+            given["description"].value if "description" in given else item.doc,
             item.name.span,
         )
-        return made, instance
 
     # --- nodes --------------------------------------------------------------------------------------------------------
 
@@ -318,12 +369,12 @@ class _Compilation:
             name=instance.name,
             title=instance.title,
             verb=verb,
-            kind="command",
+            kind=instance.kind,
             component=component,
             inputs=tuple((p.name, bindings[p.name]) for p in component.inputs if p.name in bindings),
             outputs=tuple(instance.outputs.values()),
             after=tuple(instance.after),
-            run=instance.run,
+            run=instance.run._replace(extra=instance.extra) if instance.extra else instance.run,
             gates=tuple(instance.gates),
             deployment=instance.deployment,
             ungated=instance.ungated,

@@ -10,7 +10,7 @@ from mlp_lang.compiler.graph import Endpoint, Environment
 from mlp_lang.compiler.settings import Argument, Words, strings
 from mlp_lang.compiler.suggestions import did_you_mean
 from mlp_lang.compiler.symbols import Kind, Scope, Symbol
-from mlp_lang.compiler.types import INT, STRING, MapType, Scalar
+from mlp_lang.compiler.types import ANY, INT, STRING, MapType, Scalar, Union
 from mlp_lang.compiler.values import Bad, Constant, Thing
 from mlp_lang.dsl import syntax
 
@@ -20,9 +20,10 @@ _COMPUTES: dict[str, tuple[Argument, ...]] = {
     "kubernetes": (Argument("name", STRING, True),),
     "serverless": (),
 }
+_NAMED = (Argument("name", STRING), Argument("version", Union((STRING, INT))))
 _ENVIRONMENTS: dict[str, tuple[Argument, ...]] = {
-    "image": (Argument("image", STRING, True), Argument("conda", STRING), Argument("name", STRING)),
-    "build": (Argument("folder", STRING, True), Argument("dockerfile", STRING), Argument("name", STRING)),
+    "image": (Argument("image", STRING, True), Argument("conda", Union((STRING, MapType(ANY)))), *_NAMED),
+    "build": (Argument("folder", STRING, True), Argument("dockerfile", STRING), *_NAMED),
 }
 _ENDPOINTS: dict[str, tuple[Argument, ...]] = {
     "online": (Argument("name", STRING, True),),
@@ -68,10 +69,14 @@ class Resources:
         return replaced if replaced is not None else (symbol.node.value, symbol.scope)
 
     def compute(self, expr: syntax.Expr, scope: Scope) -> str | None:
-        """Azure ML's name of a compute: `on cpu`, `compute = cpu`, or a plain string."""
+        """Azure ML's name of a compute: `on cpu`, `compute = cpu`, a plain string, or a `param` that holds one."""
         if isinstance(expr, syntax.String):
             value = self.evaluator.constant(expr, scope, "a compute")
             return str(value.value).removeprefix("azureml:") if value is not None else None
+        if isinstance(expr, syntax.Reference):
+            named = scope.find(expr.name)
+            if named is not None and named.kind is Kind.PARAM:
+                return settings.run_time_text(self.evaluator.evaluate(expr, scope))
         symbol = self.thing(expr, scope, Kind.COMPUTE)
         return self.compute_of(symbol) if symbol is not None else None
 
@@ -146,16 +151,27 @@ class Resources:
             folder = self._local(found["folder"], expr, scope, os.path.isdir)
             if folder is None:
                 return None
-            return Environment(name=found.get("name"), build_context=folder, dockerfile=found.get("dockerfile"))
+            return Environment(
+                name=found.get("name"),
+                build_context=folder,
+                dockerfile=found.get("dockerfile"),
+                version=_version(found),
+            )
         conda_file: str | None = None
-        conda: Any = None
-        if "conda" in found:
+        conda: Any = found.get("conda")
+        if isinstance(conda, str):
             conda_file = self._local(found["conda"], expr, scope, os.path.isfile)
             if conda_file is None:
                 return None
             if self.complete:
                 conda = self._conda(conda_file, expr)
-        return Environment(name=found.get("name"), image=found["image"], conda=conda, conda_file=conda_file)
+        return Environment(
+            name=found.get("name"),
+            image=found["image"],
+            conda=conda if isinstance(conda, dict) else None,
+            conda_file=conda_file,
+            version=_version(found),
+        )
 
     def _local(self, path: str, expr: syntax.Call, scope: Scope, exists: Any) -> str | None:
         full = os.path.normpath(os.path.join(scope.folder, path))
@@ -214,6 +230,10 @@ class Resources:
         auth = given["auth"].value if "auth" in given else "key"
         description = given["description"].value if "description" in given else node.doc
         return Endpoint(symbol.name, name, "online", auth, description, tags, dict(traffic), symbol.span)
+
+
+def _version(found: dict[str, Any]) -> str | None:
+    return str(found["version"]) if "version" in found else None
 
 
 def _plain(name: str) -> bool:

@@ -4,11 +4,13 @@ from typing import Any, NamedTuple, TypeAlias
 
 from mlp_lang.compiler.checks import unknown_word, value_fits
 from mlp_lang.compiler.expressions import Evaluator
-from mlp_lang.compiler.graph import Value
+from mlp_lang.compiler.graph import FromInput, FromNode, Value
 from mlp_lang.compiler.program import mentioned
-from mlp_lang.compiler.symbols import Scope
-from mlp_lang.compiler.types import MapType, Type
+from mlp_lang.compiler.report import Report
+from mlp_lang.compiler.symbols import Kind, Scope
+from mlp_lang.compiler.types import ANY, MapType, Type
 from mlp_lang.compiler.unroll import duplicate, forgive
+from mlp_lang.compiler.values import Bad, Evaluated, InputRef, Text
 from mlp_lang.dsl import syntax
 from mlp_lang.dsl.source import Span
 
@@ -23,8 +25,14 @@ class Raw(NamedTuple):
     """Read by whoever asked: the expression as it stands."""
 
 
+class Bound(NamedTuple):
+    """A value that is known when the pipeline runs, as Azure ML writes it: `${{parent.inputs.x}}`."""
+
+    text: str
+
+
 class Setting(NamedTuple):
-    """A value that was given. `value` is a constant's value, a word, or for Raw the expression."""
+    """A value that was given. `value` is a constant's value, a word, for Raw the expression, or Bound."""
 
     value: Any
     span: Span
@@ -42,8 +50,12 @@ def read(
     vocabulary: Vocabulary,
     where: str,
     blocks: tuple[str, ...] = (),
+    *,
+    bindable: bool = False,
 ) -> dict[str, Setting]:
-    """The settings of a block by name; wrong ones are reported and left out. ``blocks`` are read by the caller."""
+    """The settings of a block by name; wrong ones are reported and left out. ``blocks`` are read by the caller.
+
+    With ``bindable``, what asks for a constant takes a `param` too, or a string with one in it."""
     found: dict[str, Setting] = {}
     names: dict[str, syntax.Name] = {}
     for item in items:
@@ -66,7 +78,11 @@ def read(
         if earlier is not name:
             duplicate(evaluator.report, name, earlier)
             continue
-        value = _block(evaluator, item, scope) if isinstance(item, syntax.Block) else one(evaluator, item, scope, asked)
+        value: Setting | None
+        if isinstance(item, syntax.Block):
+            value = _block(evaluator, item, scope)
+        else:
+            value = bound(evaluator, item, scope, asked) if bindable else one(evaluator, item, scope, asked)
         if isinstance(item, syntax.Block) and not isinstance(asked, MapType):
             evaluator.report.error("MLP0208", f"`{name.text}` is a setting, not a block", name.span)
             continue
@@ -110,6 +126,52 @@ def one(evaluator: Evaluator, item: syntax.Setting, scope: Scope, asked: Type | 
     if value is None or not value_fits(evaluator.report, value, asked, expr.span, f"`{item.name.text}`"):
         return None
     return Setting(value.value, expr.span, item.name)
+
+
+def bound(evaluator: Evaluator, item: syntax.Setting, scope: Scope, asked: Type | Words | Raw) -> Setting | None:
+    """One setting that may be bound to something known at run time; else as `one`."""
+    if not isinstance(asked, Words | Raw) and isinstance(item.value, syntax.Reference | syntax.String):
+        found = evaluator.evaluate(item.value, scope)
+        text = run_time_text(found)
+        if text is not None:
+            return Setting(Bound(text), item.value.span, item.name)
+        if isinstance(found, Bad):
+            return None
+    return one(evaluator, item, scope, asked)
+
+
+def run_time_text(value: Evaluated) -> str | None:
+    """A parameter, or a string with some in it, as Azure ML writes it; None for anything else."""
+    if isinstance(value, InputRef) and value.symbol.kind is Kind.PARAM:
+        return f"${{{{parent.inputs.{value.symbol.name}}}}}"
+    if isinstance(value, Text):
+        parts = value.template.parts
+        return "".join(p if isinstance(p, str) else reference_text(p) for p in parts)
+    return None
+
+
+def reference_text(part: FromInput | FromNode) -> str:
+    """Azure ML's expression for a reference."""
+    if isinstance(part, FromInput):
+        return f"${{{{parent.inputs.{part.name}}}}}"
+    return f"${{{{parent.jobs.{part.node}.outputs.{part.port}}}}}"
+
+
+def literals(evaluator: Evaluator, items: tuple[syntax.Item, ...], scope: Scope) -> dict[str, Any]:
+    """A block whose names are Azure ML's own: constants, and blocks in blocks as maps in maps."""
+    found: dict[str, Any] = {}
+    for item in items:
+        if isinstance(item, syntax.Setting):
+            at = bound(evaluator, item, scope, ANY)
+            value = at.value if at is not None else None
+            found[item.name.text] = value.text if isinstance(value, Bound) else value
+        elif isinstance(item, syntax.Block):
+            found[item.name.text] = literals(evaluator, item.items, scope)
+        elif isinstance(item, syntax.Invalid):
+            evaluator.report.forgiven |= item.names
+        else:
+            forgive(evaluator.report, (item,))
+    return found
 
 
 def word_of(evaluator: Evaluator, expr: syntax.Expr, scope: Scope) -> str | None:
@@ -184,6 +246,22 @@ def arguments(
         report.error("MLP0215", f"`{function}` needs {', '.join(f'`{m}`' for m in missing)}", call.span)
         good = False
     return found if good else None
+
+
+def call(report: Report, expr: syntax.Expr, table: dict[str, Any], what: str) -> syntax.Call | None:
+    """A call of one of a few functions; a bare word is a call without arguments."""
+    if isinstance(expr, syntax.Reference):
+        expr = syntax.Call(syntax.Name(expr.name, expr.span), (), expr.span)
+    if isinstance(expr, syntax.Call) and expr.function.text in table:
+        return expr
+    name = expr.function.text if isinstance(expr, syntax.Call) else expr.span.text
+    span = expr.function.span if isinstance(expr, syntax.Call) else expr.span
+    from mlp_lang.compiler.suggestions import did_you_mean
+
+    help, fixes = did_you_mean(name, table, span)
+    help = help or "known are " + ", ".join(f"`{t}(…)`" for t in table)
+    report.error("MLP0214", f"`{name}` is no {what}", span, help=help, fixes=fixes)
+    return None
 
 
 def strings(value: Any) -> dict[str, str]:

@@ -24,7 +24,7 @@ class Specialiser:
         if face.family is not None:
             return self._member(instance, face)
         if face.origin == "inline":
-            base = inline.finish(self.evaluator, face)
+            base = inline.finish(self.evaluator, face, instance.bindings.keys())
         else:
             base = component_of(face, complete=self.complete)
         lists = [k for k, v in instance.evaluated.items() if isinstance(v, PortList) and k in face.inputs]

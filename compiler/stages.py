@@ -5,13 +5,13 @@ from typing import NamedTuple
 
 from mlp_lang.compiler import blocks
 from mlp_lang.compiler.checks import report_misfit
-from mlp_lang.compiler.components import Components
+from mlp_lang.compiler.components import KINDS, Components
 from mlp_lang.compiler.expressions import Evaluator
-from mlp_lang.compiler.fit import Misfit, misfit, mismatch
+from mlp_lang.compiler.fit import Misfit, azure_takes, misfit, mismatch
 from mlp_lang.compiler.graph import Binding, FromInput, FromNode, Literal
 from mlp_lang.compiler.inline import add_input
 from mlp_lang.compiler.instances import Instance
-from mlp_lang.compiler.interface import Input, Interface
+from mlp_lang.compiler.interface import Input, Interface, open_port
 from mlp_lang.compiler.report import Report
 from mlp_lang.compiler.resources import Resources
 from mlp_lang.compiler.suggestions import did_you_mean, listing
@@ -135,9 +135,12 @@ def _inputs(
     scope = instance.scope
     evaluate = context.evaluator.evaluate
     meant: set[str] = set()
-    one_use = face.origin == "inline" and instance.spec.component[0].text == "command"
+    one_use = face.origin == "inline" and instance.spec.component[0].text in KINDS
     for name, setting in given.items():
         asked = inputs.get(name)
+        if asked is None and face.open:
+            open_port(face, name, "input")
+            asked = inputs[name]
         if asked is None:
             if one_use and face.component is None:
                 asked = _inferred(context, instance, face, name, setting)
@@ -184,6 +187,8 @@ def _inferred(
         context.report.error("MLP0103", message, setting.name.span, help="give the input another name")
         return None
     add_input(face, name, t, "", None, False)
+    asked = face.inputs[name]
+    face.inputs[name] = asked._replace(parameter=asked.parameter._replace(inferred=True))
     for key, output in face.outputs.items():
         if not face.known:
             origin = (*output.origin, name)
@@ -253,11 +258,15 @@ def bind(
             _path_given(context, target, span, what)
             return None
         problem = misfit(constant, value.kind, target)
+        if problem is not None and face.origin == "file" and azure_takes(constant, asked.parameter):
+            problem = None
         if problem is None:
             return Literal(constant, span)
         return Literal(constant, span) if report_misfit(report, problem, span, what) else None
     if isinstance(value, InputRef):
         problem = mismatch(value.type, target) or _spelling(value.type, asked)
+        if problem is not None and face.origin == "file" and not is_port(value.type) and not is_port(target):
+            problem = None  # Azure ML hands text over, whatever the parameter's type
         shown = (Related(value.symbol.span, f"`{value.symbol.name}` is declared here"),)
         if problem is not None and not report_misfit(report, problem, span, what, shown):
             return None

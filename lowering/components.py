@@ -6,19 +6,24 @@ definition must not change it. Components over the same code share the first one
 """
 
 import os
+import posixpath
 import re
 from typing import Any, NamedTuple
 
 from mlp_lang.compiler.graph import Component, Environment, OutputPort, Parameter, Value
+from mlp_lang.compiler.interface import BadInterface, component_of, read_interface
+from mlp_lang.compiler.vocabulary import put
+from mlp_lang.compiler.yaml_files import BadYaml, load_yaml
 from mlp_lang.dsl.diagnostics import Diagnostic
 from mlp_lang.dsl.source import Source, Span
-from mlp_lang.lowering.emit import emit
+from mlp_lang.lowering.emit import emit, merge
 from mlp_lang.lowering.files import collect
 from mlp_lang.lowering.lock import digest, tree_digest
 from mlp_lang.lowering.provenance import Provenance
+from mlp_lang.lowering.relocate import Place, is_local, relocate, sources
 from mlp_lang.lowering.values import json_text, yaml_value
 
-SCHEMA = "https://azuremlschemas.azureedge.net/latest/commandComponent.schema.json"
+SCHEMA = "https://azuremlschemas.azureedge.net/latest/{}Component.schema.json"
 PRIMITIVES = frozenset(["number", "integer", "boolean", "string"])
 LONGEST = 120
 """Letters of a component's folder; names that differ only after these are told apart by a number."""
@@ -31,6 +36,25 @@ class After(NamedTuple):
 
     input: str
     azure_type: str
+
+
+def _order_document(edge: After) -> dict[str, Any]:
+    return {
+        "type": edge.azure_type,
+        "optional": True,
+        "mode": "direct",
+        "description": "Order alone: this step starts when that output is there. Nothing reads it.",
+    }
+
+
+_DONE_DOCUMENT = {"type": "uri_folder", "description": "Order alone: other steps start after this one."}
+_NO_ENVIRONMENT = Environment()
+
+
+def seen_from(home: str, path: str, written: str) -> str:
+    """A path that a definition in the folder `written` of a build says, as one in the folder `home` says it."""
+    moved = posixpath.relpath(posixpath.join(written, path), home or ".")
+    return moved if moved.startswith("../") else f"./{moved}"
 
 
 class Placed(NamedTuple):
@@ -59,6 +83,8 @@ class Components:
         self._bodies: list[tuple[str, str, Placed]] = []
         self._code: dict[str, str] = {}
         self._includes: dict[str, str] = {}
+        self._by_file: dict[str, Placed] = {}
+        self._open: list[str] = []  # files that are being placed, outermost first
         self._digests: dict[tuple[str, tuple[str, ...]], str] = {}
 
     def place(self, component: Component, after: tuple[After, ...], done: bool, span: Span | None) -> str:
@@ -73,6 +99,31 @@ class Components:
             placed.uses.append(span)
         return placed.reference
 
+    def in_place(self, component: Component, name: str) -> dict[str, Any]:
+        """The fields of a definition that stands in the job of a node; its files go to `components/<name>/`."""
+        folder = self._name(name[:LONGEST])
+        document: dict[str, Any] = {}
+        if component.kind == "command":
+            document["command"] = component.command
+        code = self._code_of(component, folder) if component.code is not None else None
+        environment = None
+        if component.environment != _NO_ENVIRONMENT:
+            environment = self.place_environment(component.environment, f"components/{folder}", component.source)
+            if isinstance(environment, dict):  # without effect in Azure ML, but said
+                said = {k: v for k in ("name", "version") if (v := getattr(component.environment, k)) is not None}
+                environment = {**said, **environment}
+        home = f"components/{folder}"
+
+        def here(path: str) -> str:
+            return seen_from("", path, home)
+
+        place = sources("")._replace(code=here, conda=here, context=here)
+        merge(document, component.extra)
+        for key, value in (("code", code), ("environment", environment)):
+            if value is not None:
+                put(document, ("task", key) if component.kind == "parallel" else (key,), value)
+        return relocate(document, place)
+
     def files(self) -> dict[str, str]:
         """Texts of all definitions, each with the header that names its uses."""
         result = dict(self.texts)
@@ -82,7 +133,7 @@ class Components:
         return result
 
     def _new(self, component: Component, after: tuple[After, ...], done: bool) -> Placed:
-        if component.kind == "registered":
+        if component.origin == "registered":
             reference = component.reference or component.azure_name
             interface: list[Value] = [[p.name, p.azure_type, p.optional] for p in component.inputs]
             interface += [[p.name, p.azure_type] for p in component.outputs]
@@ -116,49 +167,149 @@ class Components:
         self, component: Component, after: tuple[After, ...], done: bool, name: str, probing: bool = False
     ) -> dict[str, Any]:
         """The definition; while `probing` nothing is copied and paths are the sources' own: equal ones are the same."""
-        document: dict[str, Any] = {"$schema": SCHEMA, "type": "command", "name": name, "version": component.version}
+        if component.document is not None:
+            return self._as_it_is(component, after, done, name, probing)
+        document: dict[str, Any] = {
+            "$schema": SCHEMA.format(component.kind),
+            "type": component.kind,
+            "name": name,
+            "version": component.version,
+        }
         if component.display_name:
             document["display_name"] = component.display_name
         if component.description:
             document["description"] = component.description
         document["is_deterministic"] = component.deterministic
         inputs = {p.name: parameter_document(p) for p in component.inputs}
-        for edge in after:
-            inputs[edge.input] = {
-                "type": edge.azure_type,
-                "optional": True,
-                "mode": "direct",
-                "description": "Order alone: this step starts when that output is there. Nothing reads it.",
-            }
+        inputs.update((edge.input, _order_document(edge)) for edge in after)
         if inputs:
             document["inputs"] = inputs
         outputs = {p.name: _port_document(p) for p in component.outputs}
         if done:
-            outputs[DONE] = {"type": "uri_folder", "description": "Order alone: other steps start after this one."}
+            outputs[DONE] = dict(_DONE_DOCUMENT)
         if outputs:
             document["outputs"] = outputs
+        merge(document, component.extra)
+        definition = document.setdefault("task", {}) if component.kind == "parallel" else document
         if component.code is not None:
             source = f"{component.folder}\n{component.code}"
-            document["code"] = source if probing else self._place_code(component, name)
+            definition["code"] = source if probing else self._code_of(component, name)
         if component.includes:
             document["additional_includes"] = (
-                list(component.includes) if probing else [self._place_include(component, x) for x in component.includes]
+                list(component.includes)
+                if probing
+                else [self._place_include(component.folder, x, component.source) for x in component.includes]
             )
-        document["command"] = component.command
-        document["environment"] = (
-            list(component.environment[:-1])
-            if probing
-            else self.place_environment(component.environment, f"components/{name}", component.source)
-        )
-        for key, value in component.extra.items():
-            document.setdefault(key, value)
+        if component.kind == "command":
+            document["command"] = component.command
+        if component.environment != _NO_ENVIRONMENT:
+            definition["environment"] = (
+                list(component.environment[:-1])
+                if probing
+                else self.place_environment(component.environment, f"components/{name}", component.source)
+            )
         return document
 
-    def _place_code(self, component: Component, name: str) -> str:
-        code = component.code or "."
-        if "://" in code or code.startswith(("azureml:", "git+")):
+    def _as_it_is(
+        self, component: Component, after: tuple[After, ...], done: bool, name: str, probing: bool
+    ) -> dict[str, Any]:
+        """A user's YAML unchanged, but for paths, and for ports that carry order alone."""
+        place = sources(component.folder) if probing else self._placing(component, name)
+        document = relocate(component.document or {}, place)
+        if after:
+            document["inputs"] = {**document.get("inputs", {})}
+            document["inputs"].update((edge.input, _order_document(edge)) for edge in after)
+        if done:
+            document["outputs"] = {**document.get("outputs", {}), DONE: dict(_DONE_DOCUMENT)}
+        return document
+
+    def _placing(self, component: Component, name: str) -> Place:
+        """Where the paths of a user's YAML go that becomes `components/<name>/component.yml`."""
+        folder, source, home = component.folder, component.source, f"components/{name}"
+        if component.kind == "promptflow_parallel":
+            # a flow is its whole folder, and its definition lies in it
+            for path, file in self._collect(folder, frozenset([os.path.basename(source)]), source).items():
+                self.copies.setdefault(f"{home}/{path}", file)
+
+        def conda(path: str) -> str:
+            return self._copy_file(os.path.join(folder, path), f"{home}/{os.path.basename(path)}", source)
+
+        def context(path: str) -> str:
+            self._copy_folder(os.path.join(folder, path), f"{home}/context", source)
+            return "./context"
+
+        def inner(path: str) -> str:
+            return self._place_file(os.path.join(folder, path.removeprefix("file:")), component, home)
+
+        def whole(path: str) -> str:
+            target = f"{home}/{os.path.basename(os.path.normpath(path))}"
+            self._copy_folder(os.path.join(folder, path), target, source)
+            return f"./{os.path.basename(target)}"
+
+        def data(path: str) -> str:
+            full = os.path.join(folder, path)
+            base = os.path.basename(os.path.normpath(full))
+            if os.path.isdir(full):
+                self._copy_folder(full, f"{home}/data/{base}", source)
+            else:
+                self._copy_file(full, f"{home}/data/{base}", source)
+            return f"./data/{base}"
+
+        return Place(
+            code=lambda path: self._place_code(folder, path, name, frozenset(), source),
+            include=lambda path: self._place_include(folder, path, source),
+            conda=conda,
+            context=context,
+            component=inner,
+            folder=whole,
+            data=data,
+        )
+
+    def _place_file(self, path: str, user: Component, home: str) -> str:
+        """Place a component file that another definition names; what `home` says to refer to it."""
+        path = os.path.normpath(path)
+        if path in self._open:
+            span = Span(Source(user.source, ""), 0, 0)
+            self.diagnostics.append(Diagnostic("MLP0803", f"`{self.provenance.path(path)}` is a part of itself", span))
+            return path
+        self._open.append(path)
+        try:
+            raw = load_yaml(path)
+            name = str(raw.get("name") or os.path.splitext(os.path.basename(path))[0]) if isinstance(raw, dict) else ""
+            component = component_of(read_interface(name, "file", path, raw), complete=True)
+            placed = self._by_file.get(path)
+            if placed is None:
+                placed = self._by_file[path] = self._new(component, (), False)
+        except (BadInterface, BadYaml) as error:
+            span = Span(Source(user.source, ""), 0, 0)
+            message = f"cannot use `{self.provenance.path(path)}`: {error}"
+            self.diagnostics.append(Diagnostic("MLP0803", message, span))
+            return path
+        finally:
+            self._open.pop()
+        return seen_from(home, placed.reference, "")
+
+    def _copy_file(self, path: str, target: str, source: str) -> str:
+        """Copy a file beside a definition, and give its path from there."""
+        stem, suffix = os.path.splitext(target)
+        path, number = os.path.normpath(path), 1
+        while self.copies.get(target, path) != path:
+            number += 1
+            target = f"{stem}_{number}{suffix}"
+        if not os.path.isfile(path):
+            self._missing(path, source)
+        self.copies[target] = path
+        return f"./{target.split('/', 2)[2]}"
+
+    def _copy_folder(self, folder: str, target: str, source: str) -> None:
+        for path, file in self._collect(folder, frozenset(), source).items():
+            self.copies[f"{target}/{path}"] = file
+
+    def _place_code(self, home: str, code: str, name: str, skip: frozenset[str], source: str) -> str:
+        """Copy code to `components/<name>/code`, unless it is there already for another; what `<name>` says of it."""
+        if not is_local(code):
             return code
-        folder = os.path.realpath(os.path.join(component.folder, code))
+        folder = os.path.realpath(os.path.join(home, code))
         if os.path.isfile(folder):
             owner = self._code.setdefault(folder, name)
             self.copies[f"components/{owner}/code/{os.path.basename(folder)}"] = folder
@@ -166,13 +317,18 @@ class Components:
         owner = self._code.get(folder, "")
         if not owner:
             owner = self._code[folder] = name
-            for path, source in self._collect(folder, self._definitions(component, folder), component.source).items():
-                self.copies[f"components/{name}/code/{path}"] = source
+            for path, file in self._collect(folder, skip, source).items():
+                self.copies[f"components/{name}/code/{path}"] = file
         return "./code" if owner == name else f"../{owner}/code"
 
+    def _code_of(self, component: Component, name: str) -> str:
+        skip = self._definitions(component)
+        return self._place_code(component.folder, component.code or ".", name, skip, component.source)
+
     @staticmethod
-    def _definitions(component: Component, folder: str) -> frozenset[str]:
+    def _definitions(component: Component) -> frozenset[str]:
         """Files in the code folder that say what the component is, and are no code: they go where definitions go."""
+        folder = os.path.realpath(os.path.join(component.folder, component.code or "."))
         files = (component.source, component.environment.conda_file)
         return frozenset(
             os.path.basename(file)
@@ -180,9 +336,9 @@ class Components:
             if file and file.endswith((".yml", ".yaml")) and os.path.realpath(os.path.dirname(file)) == folder
         )
 
-    def _place_include(self, component: Component, include: str) -> str:
+    def _place_include(self, home: str, include: str, source_file: str) -> str:
         """Each shared folder is copied once, beside the components, under the name by which scripts import it."""
-        source = os.path.realpath(os.path.join(component.folder, include))
+        source = os.path.realpath(os.path.join(home, include))
         target = self._includes.get(source)
         if target is None:
             base = os.path.basename(source)
@@ -190,12 +346,12 @@ class Components:
             target = f"{self._name('shared')}/{base}" if clash else base
             self._includes[source] = target
             if os.path.isdir(source):
-                for path, file in self._collect(source, frozenset(), component.source).items():
+                for path, file in self._collect(source, frozenset(), source_file).items():
                     self.copies[f"components/{target}/{path}"] = file
             elif os.path.isfile(source):
                 self.copies[f"components/{target}"] = source
             else:
-                self._missing(source, component.source)
+                self._missing(source, source_file)
         return f"../{target}"
 
     def place_environment(self, environment: Environment, folder: str, source: str) -> "dict[str, Any] | str":

@@ -44,6 +44,25 @@ def emit(data: Mapping[str, Any], header: str = "") -> str:
     return "".join(out)
 
 
+def merge(document: dict[str, Any], extra: Mapping[str, Any]) -> None:
+    """Put fields into a document, mappings into mappings; a bare binding becomes one with a `path`."""
+    for key, value in extra.items():
+        held = document.get(key)
+        if isinstance(held, Commented):
+            inner = {"path": held.value} if isinstance(held.value, str) and isinstance(value, dict) else held.value
+            if isinstance(inner, dict) and isinstance(value, dict):
+                merge(inner, value)
+                value = inner
+            document[key] = held._replace(value=value)
+            continue
+        if isinstance(held, str) and isinstance(value, Mapping):
+            held = {"path": held}
+        if isinstance(held, dict) and isinstance(value, Mapping):
+            merge(held, value)
+            value = held
+        document[key] = value
+
+
 def quoted(text: str) -> str:
     """A double-quoted scalar on one line: JSON's escapes, and YAML's for what YAML calls not printable."""
     result = py_encode_basestring(text)

@@ -59,28 +59,34 @@ class _Lowering:
         place = self.components.place
         for node in graph.nodes:
             after: list[After] = []
-            added: list[tuple[str, str]] = []
+            added: list[tuple[str, Any]] = []
+            component = node.component
             if node.name in edges:
-                names = {p.name for p in node.component.inputs}
+                names = {p.name for p in component.inputs}
                 for name in edges[node.name]:
-                    other = by_name[name]
-                    port, azure_type = _token(other.component)
+                    port, azure_type = _token(by_name[name].component)
                     edge = After(_free(f"after_{name}", names), azure_type)
                     after.append(edge)
-                    added.append((edge.input, f"${{{{parent.jobs.{name}.outputs.{port}}}}}"))
-                if after and node.component.kind == "registered":
+                    added.append((edge.input, _order(edge, f"${{{{parent.jobs.{name}.outputs.{port}}}}}", component)))
+                if after and component.origin == "registered":
                     self._report_registered(node, edges[node.name])
-            done = node.name in awaited and _token(node.component)[0] == DONE
-            if done and node.component.kind == "registered":
+            done = node.name in awaited and _token(component)[0] == DONE
+            if done and component.origin == "registered":
                 self._report_registered(node, (node.name,))
             if node.deployment is not None:
                 self._hand_definitions(node, taken, added)
-            if node.run.retries:
+            if node.run.retries and node.kind == "command":
                 self._report_retries(node)
-            reference = place(node.component, tuple(after), done, node.span)
-            self.extras[node.name] = Extra(reference, tuple(added))
+            if component.in_place:
+                definition = self.components.in_place(component, node.name)
+                self.extras[node.name] = Extra(definition, tuple(added), (DONE,) if done else ())
+            else:
+                reference = place(component, tuple(after), done, node.span)
+                self.extras[node.name] = Extra(reference, tuple(added))
         fed: dict[FromNode, str] = {}
         for output in graph.outputs:
+            if output.source is None:
+                continue
             other_name = fed.setdefault(output.source._replace(span=None), output.name)
             if other_name != output.name:
                 self._report(
@@ -90,7 +96,7 @@ class _Lowering:
                     help="Azure ML binds a port to one pipeline output; keep one of them",
                 )
 
-    def _hand_definitions(self, node: Node, taken: set[str], added: list[tuple[str, str]]) -> None:
+    def _hand_definitions(self, node: Node, taken: set[str], added: list[tuple[str, Any]]) -> None:
         deployment = node.deployment
         wanted = any(p.name == DEFINITIONS for p in node.component.inputs)
         if deployment is None or not wanted or any(name == DEFINITIONS for name, _ in node.inputs):
@@ -215,6 +221,11 @@ def _orders(node: Node) -> tuple[str, ...]:
         elif type(binding) is Template:
             fed.update(part.node for part in binding.parts if type(part) is FromNode)
     return tuple(name for name in dict.fromkeys(node.after) if name not in fed)
+
+
+def _order(edge: After, text: str, component: Component) -> Any:
+    """The binding that carries order alone; a definition in place has no port of this name to say how it is handed."""
+    return {"type": edge.azure_type, "path": text, "mode": "direct"} if component.in_place else text
 
 
 def _token(component: Component) -> tuple[str, str]:

@@ -21,34 +21,34 @@ from mlp_lang.compiler.graph import (
     Run,
     Schedule,
 )
-from mlp_lang.lowering.emit import Commented
+from mlp_lang.compiler.settings import reference_text
+from mlp_lang.compiler.vocabulary import DESCRIBED, IDENTITIES, RUN, put, words
+from mlp_lang.lowering.components import PRIMITIVES
+from mlp_lang.lowering.emit import Commented, merge
 from mlp_lang.lowering.provenance import Provenance
-from mlp_lang.lowering.values import plain_text, yaml_value
+from mlp_lang.lowering.values import yaml_value
 
 SCHEMA = "https://azuremlschemas.azureedge.net/latest/pipelineJob.schema.json"
 SCHEDULE_SCHEMA = "https://azuremlschemas.azureedge.net/latest/schedule.schema.json"
-IDENTITIES = {"managed": "managed_identity", "user": "user_identity", "aml_token": "aml_token"}
 SERVERLESS = "serverless"
+_COMPUTED = frozenset(["command", "parallel", "sweep"])
+"""Kinds of job that need a compute."""
 
 
 class Extra(NamedTuple):
-    """What lowering adds to a node: its component's reference, inputs for `after` edges, the deploy step's folder."""
+    """What lowering adds to a node: where its component is, inputs for `after` edges, the deploy step's folder.
 
-    component: str
-    inputs: tuple[tuple[str, str], ...]  # name, text of the binding
+    `component` is the reference of a definition, or the fields of one that stands in the job itself."""
+
+    component: "str | dict[str, Any]"
+    inputs: "tuple[tuple[str, Any], ...]"  # name, binding
+    outputs: tuple[str, ...] = ()  # folders that a definition in place gives for order alone
 
 
 def compute_reference(name: str) -> str:
-    """`serverless`, an ARM id, or `azureml:` and the name."""
-    return name if name == SERVERLESS or name.startswith(("azureml:", "/")) else f"azureml:{name}"
-
-
-def binding_text(binding: FromInput | FromNode) -> str:
-    """Azure ML's expression for a reference."""
-    if type(binding) is FromInput:
-        return f"${{{{parent.inputs.{binding.name}}}}}"
-    assert type(binding) is FromNode
-    return f"${{{{parent.jobs.{binding.node}.outputs.{binding.port}}}}}"
+    """`serverless`, an ARM id, an expression, or `azureml:` and the name."""
+    known = name in (SERVERLESS, "local") or name.startswith(("azureml:", "/", "${{"))
+    return name if known else f"azureml:{name}"
 
 
 def pipeline_document(
@@ -59,20 +59,25 @@ def pipeline_document(
     local: Callable[[str], str],
 ) -> dict[str, Any]:
     """pipeline.yml. `definitions` are added folder inputs (name -> path), `local` spells a path on this machine."""
-    document: dict[str, Any] = {"$schema": SCHEMA, "type": "pipeline", "display_name": graph.title or graph.name}
+    document: dict[str, Any] = {"$schema": SCHEMA, "type": "pipeline"}
+    if graph.display_name is not None:
+        document["display_name"] = graph.display_name
     if graph.description:
         document["description"] = graph.description
-    document["experiment_name"] = graph.experiment or graph.name
+    if graph.experiment is not None:
+        document["experiment_name"] = graph.experiment
     tags = {**graph.tags, **privacy_tags(graph.privacy)}
     if graph.profile is not None:
         tags.setdefault("mlp.profile", graph.profile)
     if tags:
         document["tags"] = tags
-    document["settings"] = {"default_compute": compute_reference(graph.default_compute or SERVERLESS)}
+    default = graph.default_compute or _unsaid(graph)
+    if default is not None:
+        document["settings"] = {"default_compute": compute_reference(default)}
     facts = {f.name: f for f in graph.facts}
     inputs: dict[str, Any] = {}
     for item in graph.inputs:
-        if item.value is None and item.facts is None:
+        if item.value is None and item.facts is None and item.parameter.azure_type in PRIMITIVES:
             continue
         place = provenance.place(item.span or (facts[item.facts].span if item.facts in facts else None))
         inputs[item.parameter.name] = _commented(_pipeline_input(item, local), _input_comment(item, place))
@@ -83,12 +88,19 @@ def pipeline_document(
     bound: dict[tuple[str, str], str] = {}
     if graph.outputs:
         document["outputs"] = {o.name: _commented(_pipeline_output(o), provenance.place(o.span)) for o in graph.outputs}
-        bound = {(o.source.node, o.source.port): o.name for o in graph.outputs}
+        bound = {(o.source.node, o.source.port): o.name for o in graph.outputs if o.source is not None}
     document["jobs"] = {
         node.name: _commented(_job(node, extras[node.name], bound, local), job_comment(node, provenance))
         for node in graph.nodes
     }
+    merge(document, graph.extra)
     return document
+
+
+def _unsaid(graph: Graph) -> str | None:
+    """Where jobs run that say nothing themselves: serverless, if there are any that must run somewhere."""
+    wanting = any(n.kind in _COMPUTED and n.run.compute is None for n in graph.nodes)
+    return SERVERLESS if wanting else None
 
 
 def _commented(value: Any, comment: str) -> Any:
@@ -114,6 +126,8 @@ def _pipeline_input(item: PipelineInput, local: Callable[[str], str]) -> Any:
         return {"type": "uri_file", "path": f"./facts/{item.facts}.json"}
     if type(value) is Literal:
         return yaml_value(value.value, item.parameter)
+    if value is None:
+        return {"type": item.parameter.azure_type}
     assert type(value) is Asset
     return _asset(value, local, item.parameter)
 
@@ -140,11 +154,16 @@ def _pipeline_output(output: PipelineOutput) -> dict[str, Any]:
 
 
 def _job(node: Node, extra: Extra, bound: Mapping[tuple[str, str], str], local: Callable[[str], str]) -> dict[str, Any]:
-    job: dict[str, Any] = {"type": "command", "component": extra.component}
+    job: dict[str, Any] = {"type": node.kind}
+    if isinstance(extra.component, str):
+        job["trial" if node.kind == "sweep" else "component"] = extra.component
     if node.title and node.title != node.name:
         job["display_name"] = node.title
+    in_place = node.component.in_place
     if node.description:
-        job["comment"] = node.description
+        job["description" if in_place and node.kind in DESCRIBED else "comment"] = node.description
+    if isinstance(extra.component, dict):
+        job.update(extra.component)
     run = node.run
     if run is not _DEFAULT and run.compute is not None:
         job["compute"] = compute_reference(run.compute)
@@ -152,8 +171,8 @@ def _job(node: Node, extra: Extra, bound: Mapping[tuple[str, str], str], local: 
     parameters: dict[str, Parameter] | None = None
     for name, binding in node.inputs:
         kind = type(binding)
-        if kind is FromNode or kind is FromInput:
-            text = binding_text(binding)  # type: ignore[arg-type]
+        if (kind is FromNode or kind is FromInput) and not in_place:
+            text = reference_text(binding)  # type: ignore[arg-type]
             mode = binding.mode  # type: ignore[union-attr]
             inputs[name] = text if mode is None else {"path": text, "mode": mode}
         else:
@@ -163,69 +182,89 @@ def _job(node: Node, extra: Extra, bound: Mapping[tuple[str, str], str], local: 
             # None means "leave it": an optional input of Azure ML has no value, a json-encoded one has JSON's null.
             if kind is Literal and binding.value is None and (parameter is None or parameter.encoding == "plain"):  # type: ignore[union-attr]
                 continue
-            inputs[name] = _bound(binding, parameter, local)
+            inputs[name] = _bound(binding, parameter, local, in_place)
     inputs.update(extra.inputs)
     if inputs:
         job["inputs"] = inputs
     outputs = _job_outputs(node, bound)
+    outputs.update((name, {"type": "uri_folder"}) for name in extra.outputs)
     if outputs:
         job["outputs"] = outputs
     if run is not _DEFAULT:
-        _run(run, job)
+        _run(node.kind, run, job)
     return job
 
 
 _DEFAULT = Node._field_defaults["run"]
 
 
-def _bound(binding: Binding, parameter: Parameter | None, local: Callable[[str], str]) -> Any:
+def _bound(binding: Binding, parameter: Parameter | None, local: Callable[[str], str], in_place: bool) -> Any:
+    """A binding as a job has it. A job that is its own definition says the type of an asset with its binding."""
     match binding:
         case Literal(value=value):
-            return yaml_value(value, parameter) if parameter is not None else plain_text(value)
+            return yaml_value(value, parameter) if parameter is not None and parameter.type != "any" else value
         case Asset():
             return _asset(binding, local)
         case FromInput() | FromNode():
-            return binding_text(binding)
+            text = reference_text(binding)
+            mode = {"mode": binding.mode} if binding.mode is not None else {}
+            if in_place and parameter is not None and parameter.azure_type not in PRIMITIVES and not parameter.inferred:
+                return {"type": parameter.azure_type, "path": text, **mode}
+            return {"path": text, **mode} if mode else text
         case _:
-            return "".join(part if isinstance(part, str) else binding_text(part) for part in binding.parts)
+            return "".join(part if isinstance(part, str) else reference_text(part) for part in binding.parts)
 
 
 def _job_outputs(node: Node, bound: Mapping[tuple[str, str], str]) -> dict[str, Any]:
-    """What the node says of its outputs, in the component's order of ports."""
+    """What the node says of its outputs, in the component's order of ports.
+
+    A job that is its own definition says their types; what a component says of them, its jobs need not repeat."""
     outputs: dict[str, Any] = {}
     settings = {s.port: s for s in node.outputs}
+    in_place = node.component.in_place
     for port in node.component.outputs:
         feeds = bound.get((node.name, port.name))
         setting = settings.get(port.name)
         document: dict[str, Any] = {}
         if setting is not None:
-            fields = (("mode", setting.mode), ("path", setting.path), ("name", setting.name))
+            fields = (("type", setting.type), ("mode", setting.mode), ("path", setting.path), ("name", setting.name))
             document = {key: value for key, value in fields if value is not None}
             if setting.version is not None:
                 document["version"] = setting.version
+        if in_place and (feeds is None or (document and port.azure_type != "uri_folder")):
+            document = {"type": port.azure_type, **document}
         if feeds is not None:
             parent = f"${{{{parent.outputs.{feeds}}}}}"
             outputs[port.name] = {**document, "path": parent} if document else parent
         elif document:
-            outputs[port.name] = {"type": port.azure_type, **document}
+            outputs[port.name] = document
     return outputs
 
 
-def _run(run: Run, job: dict[str, Any]) -> None:
-    named = ("instance_count", "instance_type", "shm_size", "docker_args")
-    resources = {key: value for key in named if (value := getattr(run, key)) is not None}
-    if resources:
-        job["resources"] = resources
+def _run(kind: str, run: Run, job: dict[str, Any]) -> None:
+    rows = words(RUN, kind)
+    for word, field in _NAMED.items():
+        value = getattr(run, field)
+        if value is not None and word in rows and rows[word].path:
+            put(job, rows[word].path, value)
     if run.distribution is not None:
         job["distribution"] = dict(run.distribution)
-    if run.timeout is not None:
-        job["limits"] = {"timeout": run.timeout}
     if run.identity is not None:
-        job["identity"] = {"type": IDENTITIES.get(run.identity, run.identity)}
+        job["identity"] = {"type": IDENTITIES[run.identity]}
     if run.environment_variables:
         job["environment_variables"] = dict(run.environment_variables)
-    for key, value in run.extra.items():
-        job.setdefault(key, value)
+    merge(job, run.extra)
+
+
+_NAMED = {
+    "nodes": "instance_count",
+    "instance": "instance_type",
+    "shm": "shm_size",
+    "docker_args": "docker_args",
+    "timeout": "timeout",
+    "retries": "retries",
+}
+"""Words of `run` with the fields of a Run that hold them."""
 
 
 def privacy_tags(privacy: Privacy) -> dict[str, str]:

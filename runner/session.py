@@ -293,6 +293,8 @@ class _Session:
 
     def _place_outputs(self) -> None:
         for output in self.graph.outputs:
+            if output.source is None:
+                continue
             outcome = self.outcomes.get(output.source.node)
             if outcome is not None and outcome.status.succeeded:
                 target = os.path.join(self.folder.path, "outputs", output.name)
@@ -412,16 +414,26 @@ def _unrunnable(graph: Graph) -> list[Diagnostic]:
         if serving.elsewhere(node)
     ]
     return left_out + [
-        Diagnostic(
-            "MLP0910",
-            f"`{node.title or node.name}` uses `{node.component.reference or node.component.name}`, "
-            "which is registered in a workspace and cannot run here",
-            failures.place(node),
-            help="use a component whose definition and code are files",
-        )
+        Diagnostic("MLP0910", message, failures.place(node), help=help)
         for node in graph.nodes
-        if node.component.kind != "command" and node.deployment is None
+        if node.deployment is None and (message := _not_here(node))
+        for help in (_UNRUNNABLE_HELP[node.kind == "command"],)
     ]
+
+
+_UNRUNNABLE_HELP = ("compile it and run it in Azure ML", "use a component whose definition and code are files")
+
+
+def _not_here(node: Node) -> str:
+    """Why this machine cannot run a step, or nothing."""
+    if node.kind != "command":
+        return f"`{node.title or node.name}` is a `{node.kind}` job, which does not run on this machine yet"
+    if node.component.origin == "registered":
+        return (
+            f"`{node.title or node.name}` uses `{node.component.reference or node.component.name}`, "
+            "which is registered in a workspace and cannot run here"
+        )
+    return ""
 
 
 def _weight(node: Node) -> int:

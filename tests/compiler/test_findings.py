@@ -37,7 +37,7 @@ CASES: list[tuple[str, str, list[tuple[str, str]]]] = [
     ("run: unknown", run("node = 2"), [("MLP0208", "node")]),
     ("run: no duration", run("timeout = 2"), [("MLP0204", "2")]),
     ("run: no whole number", run("nodes = 0"), [("MLP0205", "0")]),
-    ("run: no identity", run("identity = robot"), [("MLP0206", "robot")]),
+    ("run: no identity", run("identity = robot"), [("MLP0214", "robot")]),
     ("run: no distribution", run("distribution = horovod(processes = 2)"), [("MLP0214", "horovod")]),
     ("run: no argument", run("distribution = pytorch(process = 2)"), [("MLP0215", "process")]),
     ("run: no environment", run('environment = people'), [("MLP0109", "people")]),
@@ -47,14 +47,15 @@ CASES: list[tuple[str, str, list[tuple[str, str]]]] = [
     ("an unknown block", split("runs {\n      nodes = 2\n    }"), [("MLP0208", "runs")]),
     ("a define where nothing is defined", split('define {\n      command = "x"\n    }'), [("MLP0208", "define")]),
     ("a pipeline's unknown setting", pipeline(PEOPLE, SPLIT, "  computes = people\n"), [("MLP0208", "computes")]),
-    ("a run-time value in a setting", pipeline("  param n: int = 2\n", PEOPLE, SPLIT.replace("people\n  }", "people\n    run {\n      nodes = n\n    }\n  }")), [("MLP0212", "n")]),
+    ("a run-time value in a setting", pipeline("  param n: int = 2\n", PEOPLE, SPLIT.replace("people\n  }", "people\n    outputs {\n      train {\n        version = n\n      }\n    }\n  }")), [("MLP0212", "n")]),
+    ("a run-time value that Azure ML can bind", pipeline("  param n: int = 2\n", PEOPLE, SPLIT.replace("people\n  }", "people\n    run {\n      nodes = n\n    }\n  }")), []),
+    ("a word that another kind of job has", run("mini_batch_size = \"10kb\""), [("MLP0208", "mini_batch_size")]),
     ("a let from a param", pipeline("  param n: int = 2\n  let m = n\n", PEOPLE, SPLIT), [("MLP0212", "n")]),
     ("a let of the wrong type", pipeline(PEOPLE, SPLIT, before='let m: int = "x"\n'), [("MLP0204", '"x"')]),
     ("a param's default out of range", pipeline("  param n: int(1..3) = 4\n", PEOPLE, SPLIT), [("MLP0205", "4")]),
     ("a param wider than its input", pipeline("  param n: float(0..1) = 0.5\n", PEOPLE, SPLIT.replace("people\n  }", "people\n    test_size = n\n  }")), [("MLP0205", "n")]),
     ("a data without a type", pipeline('  data people = "people.csv"\n', SPLIT), [("MLP0606", "people")]),
     ("a data that is a number", pipeline("  data n: int = 3\n", PEOPLE, SPLIT), [("MLP0606", "int")]),
-    ("a folder that is a file", pipeline('  data f: folder = "people.csv"\n', PEOPLE, SPLIT), [("MLP0603", '"people.csv"')]),
     ("a schema that is missing", pipeline('  data people: table = "people.csv" {\n    schema = "no.json"\n  }\n', SPLIT), [("MLP0603", '"no.json"')]),
     ("two slips in a data block", pipeline('  data people: table = "people.csv" {\n    schema = "people.schema.json"\n    lable = "income"\n    sensitive = ["sexx"]\n  }\n', SPLIT), [("MLP0208", "lable"), ("MLP0601", '"sexx"')]),
     ("positive without a label", pipeline('  data people: table = "people.csv" {\n    schema = "people.schema.json"\n    positive = "high"\n  }\n', SPLIT), [("MLP0602", "positive")]),
@@ -70,7 +71,6 @@ CASES: list[tuple[str, str, list[tuple[str, str]]]] = [
     ("a profile without an end", pipeline(PEOPLE, SPLIT, after="profile prod for p {\n  data peple = \"x.csv\"\n}\n"), [("MLP0701", "peple")]),
     ("a profile that gives a datum a number", pipeline(PEOPLE, SPLIT, after="profile prod for p {\n  data people = 3\n}\n"), [("MLP0204", "3")]),
     ("a profile that breaks a range", pipeline("  param n: int(1..3) = 2\n", PEOPLE, SPLIT.replace("people\n  }", "people\n    seed = n\n  }"), after="profile prod {\n  param n = 9\n}\n"), [("MLP0205", "9")]),
-    ("a profile with a missing file", pipeline(PEOPLE, SPLIT, after='profile prod {\n  data people = "no.csv"\n}\n'), [("MLP0603", '"no.csv"')]),
     ("a profile twice", pipeline(PEOPLE, SPLIT, after='profile prod {\n}\nprofile prod {\n}\n'), [("MLP0103", "prod")]),
     ("a schedule with both", pipeline(PEOPLE, SPLIT, after='schedule s for p {\n  cron = "0 2 * * *"\n  every = day\n}\n'), [("MLP0705", "s")]),
     ("a schedule that sets what is not there", pipeline(PEOPLE, SPLIT, after="schedule s for p {\n  every = day\n  inputs {\n    n = 3\n  }\n}\n"), [("MLP0701", "n")]),
@@ -95,6 +95,20 @@ def test_errors(bench: Bench, text: str, expected: list[tuple[str, str]]) -> Non
 
 
 @pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (pipeline('  data f: folder = "people.csv"\n', PEOPLE, SPLIT), '"people.csv"'),
+        (pipeline(PEOPLE, SPLIT, after='profile prod {\n  data people = "no.csv"\n}\n'), '"no.csv"'),
+    ],
+    ids=["a folder that is a file", "a profile with a missing file"],
+)
+def test_data_that_is_not_there_is_a_warning(bench: Bench, text: str, place: str) -> None:
+    """It may be fetched before the pipeline runs."""
+    found = [(d.code, d.severity, d.span.text) for d in bench.check(text) if d.code == "MLP0603"]
+    assert found == [("MLP0603", Severity.WARNING, place)] and bench.errors(text) == []
+
+
+@pytest.mark.parametrize(
     ("text", "code", "mended"),
     [
         (split("sede = 1"), "MLP0203", split("seed = 1")),
@@ -107,7 +121,7 @@ def test_errors(bench: Bench, text: str, expected: list[tuple[str, str]]) -> Non
             "MLP0206",
             pipeline(PEOPLE, TRAINED.replace("fit_intercept = false", 'solver = "lbfgs"')),
         ),
-        (run("identity = manged"), "MLP0206", run("identity = managed")),
+        (run("identity = manged"), "MLP0214", run("identity = managed")),
         (
             pipeline("  param n: int = 1\n", PEOPLE, SPLIT.replace("people\n  }", "people\n    seed = n\n  }"), after="profile prod {\n  let n = 2\n}\n"),
             "MLP0702",
@@ -201,7 +215,6 @@ IMPORTS = [
     ('use "no.yml" as lib\n', "1", [("MLP0105", '"no.yml"')]),
     ('use "main.mlp" as lib\n', "lib.seed", [("MLP0106", '"main.mlp"')]),
     ('use "faulty.mlp" as lib\n', "lib.seed", [("MLP0001", "=")]),
-    ('use "azureml:clean:1" as lib\n', "1", [("MLP0390", '"azureml:clean:1"')]),
 ]
 
 

@@ -78,7 +78,7 @@ def test_any_schema_file_gives_diagnostics(bench: Bench, schema: str) -> None:
 @pytest.mark.parametrize("name", ["a/../../nothing", "\x00", "~", "a" * 5000, "people.csv/x", "", "."])
 def test_any_path_gives_diagnostics(bench: Bench, name: str) -> None:
     text = pipeline(PEOPLE.replace("people.csv", name), "  prepare s using tabular.split {\n    table = people\n  }\n")
-    assert bench.errors(text)[0][0] in {"MLP0603", "MLP0002"}
+    assert {"MLP0603", "MLP0002"} & {d.code for d in bench.check(text)}
 
 
 @pytest.mark.parametrize("name", ["https://x/y.csv", "azureml:a:1", "azureml://datastores/d/paths/p.csv"])

@@ -300,7 +300,7 @@ def test_after_a_stage_without_outputs(root: Path) -> None:
     [
         (
             lambda g, _: component_of(
-                g, "blue", kind="registered", reference="azureml:remote:1", code=None, includes=()
+                g, "blue", origin="registered", reference="azureml:remote:1", code=None, includes=()
             ),
             "MLP0801",
             "error",

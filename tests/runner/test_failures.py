@@ -102,7 +102,7 @@ def test_a_value_that_no_command_line_can_carry(go: Go) -> None:
 
 
 def test_a_registered_component_is_refused_before_anything_runs(go: Go, tmp_path: Path) -> None:
-    remote = step("b", "", kind="registered", reference="azureml://registries/r/components/c/versions/1")
+    remote = step("b", "", origin="registered", reference="azureml://registries/r/components/c/versions/1")
     result = go(graph(step("a", f"touch {tmp_path}/ran"), remote))
     assert [d.code for d in result.diagnostics] == ["MLP0910"] and not (tmp_path / "ran").exists()
     assert not (tmp_path / "home").exists()

@@ -121,21 +121,22 @@ class _Pipeline:
             if group:
                 group[0].blank = True
         pipeline = Statement(f"pipeline {name}", body=[s for group in groups for s in group], doc=doc)
-        pipeline.first, pipeline.last = 0, 1 << 30
+        pipeline.first, pipeline.last, pipeline.column = 0, 1 << 30, 0
         return name, self._text(pipeline)
 
     def _text(self, pipeline: Statement) -> str:
         first = min((line for line, _ in self.document.content), default=0)
         head = [c for c in self.document.comments if c.own_line and c.line < first]
         rest = [c for c in self.document.comments if c not in head]
-        attach(Statement("", body=[pipeline], origin=self.document.root), rest, self.document.content)
+        whole = Statement("", body=[pipeline])
+        attach(whole, rest, self.document.content)
         lines = [marked(c.text) for c in head]
         lines += [""] if head else []
         declarations = self.program.declarations()
         for statement in declarations:
             lines += statement.render()
         lines += [""] if declarations else []
-        lines += pipeline.render()
+        lines += [*pipeline.render(), *whole.closing]
         return "\n".join(lines) + "\n"
 
     # --- shape ----------------------------------------------------------------------------------------------------
@@ -290,6 +291,8 @@ class _Pipeline:
         line = port_line(fields, "data", name, field, site)
         if line is None:
             return None
+        if not kind:
+            line.text += ": folder"  # what Azure ML takes it for
         if path is not None and path.value.is_scalar and isinstance(path.value.value(), str):
             fields.take("path")
             line.text += f" = {string(self.program.path(path.value.text), site.bind)}"

@@ -42,19 +42,22 @@ def read_input(side: Fields, name: str, site: Site, inline: bool, carried: str, 
     elif field.value.is_mapping:
         fields = side.inner(name)
         assert fields is not None
+        kind = fields.text("type")
         text = carried or _mapping_value(fields, site)
         if carried:
             fields.take("path")
         if text:
             ports.settings.append(Statement(f"{key(name)} = {text}", field))
-        kind = fields.text("type")
-        if inline and (kind in PORT_TYPES or kind in LITERAL_TYPES):
-            type_ = fields.take("type")
-            ports.declared.append(Statement(f"param {key(name)}: {PORT_TYPES.get(kind) or LITERAL_TYPES[kind]}", type_))
-        if text or fields.touched():
-            block = row_statements(fields, INPUT, site)
-            if block:
-                ports.blocks.append(Statement(key(name), None, block, inline=True))
+        block = row_statements(fields, INPUT, site) if text else []
+        if block:
+            ports.blocks.append(Statement(key(name), None, block, inline=True))
+        type_ = fields.peek("type")
+        if inline and (block or (type_ is not None and (kind in PORT_TYPES or kind in LITERAL_TYPES))):
+            word = PORT_TYPES.get(kind) or LITERAL_TYPES.get(kind) or "folder"  # as Azure ML takes it
+            ports.declared.append(Statement(f"param {key(name)}: {word}", type_))
+            fields.take("type")
+        elif text and kind in PORT_TYPES:
+            fields.take("type")  # azure-ai-ml itself forgets the type of what is bound to a component
 
 
 def _mapping_value(fields: Fields, site: Site) -> str:
@@ -160,7 +163,13 @@ def port_line(fields: Fields, keyword: str, name: str, entry: Field, site: Site)
     if literal:
         word = _literal_type(fields, kind, literal, site)
     optional = fields.peek("optional")
-    if word and optional is not None and optional.value.is_scalar and optional.value.value() in (True, False):
+    if (
+        word
+        and literal
+        and optional is not None
+        and optional.value.is_scalar
+        and optional.value.value() in (True, False)
+    ):
         fields.take("optional")
         word += "?" if optional.value.value() else ""
     text = f"{keyword} {key(name)}" + (f": {word}" if word else "")

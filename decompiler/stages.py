@@ -3,6 +3,7 @@
 import re
 from itertools import pairwise
 
+from mlp_lang.compiler.vocabulary import DESCRIBED
 from mlp_lang.decompiler.fields import Fields
 from mlp_lang.decompiler.ports import (
     Feeds,
@@ -25,12 +26,12 @@ from mlp_lang.decompiler.vocabulary import (
     AUTOML_SETTINGS,
     AUTOML_TASKS,
     COMPONENT,
-    DEFINE,
     NOISE,
     OTHER_VERBS,
-    RUN,
     SILENT,
     VERBS,
+    define_rows,
+    run_rows,
 )
 from mlp_lang.lowering.checker.document import Field, Findings
 
@@ -101,6 +102,8 @@ class Stages:
         kind = kind_of(job)
         part = "trial" if "trial" in job else "component"
         inner = job.inner(part)
+        described = part not in job and kind in DESCRIBED  # else `##` is Azure ML's `comment`
+        doc = take_doc(job, "description" if described else "comment") if inner is None else ""
         if kind == "automl":
             using, body = f"automl.{job.text('task')}", self._automl(name, job)
             job.take("task")
@@ -123,7 +126,6 @@ class Stages:
                 job.put_back("compute")
             else:
                 header += f" on {compute}"
-        doc = take_doc(job, "comment")
         for side in ("inputs", "outputs"):
             entry = job.peek(side)
             below = job.inner(side)
@@ -159,7 +161,7 @@ class Stages:
         inputs = read_inputs(job, self.site, inner is None, self.carried.get(name, {}))
         outputs = read_outputs(job, name, self.site, inner is None, self.feeds)
         declared = component_ports(inner, within) if inner is not None else [*inputs.declared, *outputs.declared]
-        rows = DEFINE.get(using, ())
+        rows = define_rows(using)
         define = [*declared, *(row_statements(inner, COMPONENT, within) if inner is not None else [])]
         define += row_statements(source, rows, within)
         if inner is not None:
@@ -176,7 +178,7 @@ class Stages:
         body = [*inputs.settings, *self.added.get(name, ()), *(spaces(job) if kind == "sweep" else []), *define]
         search = search_block(job, self.site) if kind == "sweep" else None
         body += [search] if search is not None else []
-        run = row_statements(job, RUN, self.site, kind)
+        run = row_statements(job, run_rows(kind), self.site)
         body += [Statement("run", None, run, inline=True)] if run else []
         for side, ports in (("inputs", inputs), ("outputs", outputs)):
             body += [Statement(side, None, ports.blocks, inline=True)] if ports.blocks else []
@@ -209,7 +211,7 @@ class Stages:
         search = search_block(job, self.site, "sweep")
         outputs = read_outputs(job, name, self.site, False, self.feeds)
         body = [*inputs.settings, *settings, *blocks, *([search] if search is not None else [])]
-        run = row_statements(job, RUN, self.site, "automl")
+        run = row_statements(job, run_rows("automl"), self.site)
         body += [Statement("run", None, run, inline=True)] if run else []
         for side, ports in (("inputs", inputs), ("outputs", outputs)):
             body += [Statement(side, None, ports.blocks, inline=True)] if ports.blocks else []

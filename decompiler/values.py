@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from mlp_lang.compiler.settings import Argument, Raw, Words
+from mlp_lang.compiler.types import ListType, MapType, Scalar, Type, Union
+from mlp_lang.compiler.vocabulary import DISTRIBUTIONS, IDENTITY_ARGUMENTS, SOURCES
 from mlp_lang.decompiler.fields import Fields
 from mlp_lang.decompiler.program import Program, is_null
 from mlp_lang.decompiler.scope import Scope
@@ -18,17 +21,7 @@ from mlp_lang.decompiler.spelling import (
     value,
 )
 from mlp_lang.decompiler.statements import Statement
-from mlp_lang.decompiler.vocabulary import (
-    DISTRIBUTIONS,
-    IDENTITIES,
-    MANAGED,
-    PORT_TYPES,
-    SERVICE,
-    SOURCE_FIELDS,
-    SOURCES,
-    Kind,
-    Row,
-)
+from mlp_lang.decompiler.vocabulary import IDENTITIES, PORT_TYPES, SERVICE, Kind, Row
 from mlp_lang.lowering.checker.document import EXPRESSION, Field, Place
 
 
@@ -45,12 +38,10 @@ def spelled(place: Place, kind: Kind, site: Site) -> str | None:
     return _KINDS[kind](place, site)
 
 
-def row_statements(fields: Fields, rows: tuple[Row, ...], site: Site, node: str = "") -> list[Statement]:
+def row_statements(fields: Fields, rows: tuple[Row, ...], site: Site) -> list[Statement]:
     """A statement for each row whose field is there and can be said; those fields are then taken."""
     found = []
     for row in rows:
-        if row.nodes and node not in row.nodes:
-            continue
         field = fields.take(row.path)
         if field is None:
             continue
@@ -65,12 +56,44 @@ def row_statements(fields: Fields, rows: tuple[Row, ...], site: Site, node: str 
 def _statement(row: Row, field: Field, site: Site) -> Statement | None:
     if row.kind is Kind.SERVICES:
         return _services(row.word, field, site)
-    text = spelled(field.value, row.kind, site)
+    text = spelled(field.value, row.kind, site) if fits(field.value, row.type) else None
     return None if text is None else Statement(f"{key(row.word)} = {text}", field)
+
+
+def fits(place: Place, asked: Type | Words | Raw) -> bool:
+    """Whether a value is of the type that a word takes. Anything may be bound; what is read by itself is not judged."""
+    if place.is_scalar and "${{" in place.text:
+        return True
+    match asked:
+        case Words(members):
+            return place.text in members
+        case Union(members):
+            return any(fits(place, member) for member in members)
+        case ListType(item):
+            return not place.is_scalar and not place.is_mapping and all(fits(i, item) for i in place.items())
+        case MapType(item):
+            return place.is_mapping and all(fits(f.value, item) for f in place.fields().values())
+        case Scalar(name, low, high) if name in ("bool", "int", "float", "string"):
+            return place.is_scalar and _is(place.value(), name, low, high)
+        case Scalar("size"):
+            return False
+    return True
+
+
+def _is(found: object, name: str, low: float | None, high: float | None) -> bool:
+    if name in ("bool", "string"):
+        return isinstance(found, bool if name == "bool" else str)
+    if isinstance(found, bool) or not isinstance(found, int if name == "int" else (int, float)):
+        return False
+    return (low is None or found >= low) and (high is None or found <= high)
 
 
 def _value(place: Place, site: Site) -> str | None:
     return value(place, site.bind)
+
+
+def _text(place: Place, site: Site) -> str | None:
+    return string(place.text, site.bind) if place.is_scalar and not is_null(place) else None
 
 
 def _word(place: Place, site: Site) -> str | None:
@@ -121,30 +144,46 @@ def _environment(place: Place, site: Site) -> str | None:
     return site.program.environment(place)
 
 
-def _arguments(fields: Fields, names: dict[str, str], site: Site) -> list[str] | None:
-    """`word = value` for the fields, by their words; None if there are others."""
+def _call(function: str, fields: Fields, arguments: tuple[tuple[Argument, str], ...], site: Site) -> str | None:
+    """`function(word = value, …)`; None if there are other fields, or one that has to be there is not."""
     given = []
-    for word, name in names.items():
+    for argument, name in arguments:
         field = fields.take(name)
-        if field is not None and not is_null(field.value):
-            given.append(f"{word} = {value(field.value, site.bind)}")
-    return None if any(name != "type" for name, _, _ in fields.rest()) else given
+        if field is None or is_null(field.value):
+            if argument.required:
+                return None
+        elif not fits(field.value, argument.type):
+            return None
+        elif argument.name == "type":
+            given.append(quoted(field.value.text))
+        else:
+            given.append(f"{argument.name} = {value(field.value, site.bind)}")
+    if any(name != "type" for name, _, _ in fields.rest()):
+        return None
+    return f"{function}({', '.join(given)})"
 
 
 def _identity(place: Place, site: Site) -> str | None:
     fields = Fields(place)
     name = IDENTITIES.get(fields.text("type").lower())
-    given = _arguments(fields, MANAGED if name == "managed" else {}, site) if name else None
-    if name is None or given is None:
-        return None
-    return f"{name}({', '.join(given)})" if given else name
+    call = _call(name, fields, IDENTITY_ARGUMENTS if name == "managed" else (), site) if name else None
+    return call.removesuffix("()") if call else None
 
 
 def _distribution(place: Place, site: Site) -> str | None:
     fields = Fields(place)
     name = fields.text("type").lower()
-    given = _arguments(fields, DISTRIBUTIONS[name], site) if name in DISTRIBUTIONS else None
-    return None if given is None else f"{name}({', '.join(given)})"
+    return _call(name, fields, DISTRIBUTIONS[name], site) if name in DISTRIBUTIONS else None
+
+
+def _source(place: Place, site: Site) -> str | None:
+    fields = Fields(place)
+    kind = fields.text("type")
+    transfer, imported = SOURCES["transfer"], SOURCES["import"]
+    if kind in transfer:
+        return _call(kind, fields, transfer[kind], site)
+    function = kind if kind in imported and kind != "database" else "database"
+    return _call(function, fields, imported[function], site) if kind else None
 
 
 def _stage(place: Place, site: Site) -> str | None:
@@ -164,18 +203,6 @@ def _entry(place: Place, site: Site) -> str | None:
     return text if file else f"class({text})"
 
 
-def _source(place: Place, site: Site) -> str | None:
-    fields = Fields(place)
-    kind = fields.text("type")
-    if kind not in SOURCES:
-        return None
-    function, typed = SOURCES[kind]
-    given = _arguments(fields, {n: n for n in SOURCE_FIELDS}, site)
-    if given is None:
-        return None
-    return f"{function}({', '.join([quoted(kind), *given] if typed else given)})"
-
-
 def _services(word: str, field: Field, site: Site) -> Statement | None:
     body = []
     for name, service in field.value.fields().items():
@@ -189,6 +216,7 @@ def _services(word: str, field: Field, site: Site) -> Statement | None:
 
 _KINDS: dict[Kind, Callable[[Place, Site], str | None]] = {
     Kind.VALUE: _value,
+    Kind.TEXT: _text,
     Kind.WORD: _word,
     Kind.SECONDS: _seconds,
     Kind.PATH: _path,

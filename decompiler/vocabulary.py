@@ -1,22 +1,28 @@
 """Which field of Azure ML's pipeline YAML is which word of the language: one row a field, one table a place.
 
-A row is a word, the path of the field in its YAML mapping, how its value is spelled (`Kind`), and for which kinds of
-node it is there. What no row names goes to `azureml { … }`.
+The rows of jobs are those by which the compiler reads programs (`compiler/vocabulary.py`); here stands how their values
+are spelled, and what is a statement of its own in the language. What no row names goes to `azureml { … }`.
 """
 
 from enum import Enum
 from typing import NamedTuple
+
+from mlp_lang.compiler import vocabulary as compiler
+from mlp_lang.compiler.settings import RAW, Raw, Words
+from mlp_lang.compiler.types import BOOL, STRING, Type
+from mlp_lang.compiler.vocabulary import Field
 
 
 class Kind(Enum):
     """How the value of a field is spelled; `values.py` has one function for each."""
 
     VALUE = "value"  # a literal, a list, a map; a string may bind parameters and ports
+    TEXT = "text"  # a string, whatever YAML takes it for
     WORD = "word"  # a member of a closed vocabulary: a bare word where it is one
     SECONDS = "seconds"  # a duration
     PATH = "path"  # of a file or folder, relative to the YAML's folder
     COMMAND = "command"  # text that may take several lines, binding ports of the component
-    PORT = "port"  # a binding of the node's own input or output
+    PORT = "port"  # a binding of the node's own input
     ENVIRONMENT = "environment"
     IDENTITY = "identity"
     DISTRIBUTION = "distribution"
@@ -27,15 +33,61 @@ class Kind(Enum):
 
 
 class Row(NamedTuple):
-    """`nodes` is empty where every kind of node has the field."""
+    """A word, the path of its field in the mapping (dots between names), and what the compiler takes there."""
 
     word: str
     path: str
     kind: Kind = Kind.VALUE
-    nodes: tuple[str, ...] = ()
+    type: Type | Words | Raw = RAW
 
 
-_COMPUTING = ("command", "parallel", "sweep", "spark", "automl")
+_SPELLED = {
+    "timeout": Kind.SECONDS,
+    "identity": Kind.IDENTITY,
+    "distribution": Kind.DISTRIBUTION,
+    "environment": Kind.ENVIRONMENT,
+    "services": Kind.SERVICES,
+    "input_data": Kind.PORT,
+    "on_init": Kind.STAGE,
+    "on_finalize": Kind.STAGE,
+    "code": Kind.PATH,
+    "model": Kind.PATH,
+    "command": Kind.COMMAND,
+    "arguments": Kind.COMMAND,
+    "append_to": Kind.COMMAND,
+    "args": Kind.COMMAND,
+    "source": Kind.SOURCE,
+    "sink": Kind.SOURCE,
+    "task_type": Kind.WORD,
+    "mode": Kind.WORD,
+}
+"""Words whose values are no plain ones."""
+
+
+def _spelled(field: Field) -> Kind:
+    found = _SPELLED.get(field.word, Kind.VALUE)
+    return Kind.VALUE if found is Kind.WORD and not isinstance(field.type, Words) else found
+
+
+def _rows(fields: tuple[Field, ...], kind: str, drop: int = 0) -> tuple[Row, ...]:
+    return tuple(
+        Row(f.word, ".".join(f.path[drop:]), _spelled(f), f.type) for f in fields if kind in f.kinds and f.path
+    )
+
+
+def run_rows(kind: str) -> tuple[Row, ...]:
+    """What the block `run` says of a kind of job."""
+    return _rows(compiler.RUN, kind)
+
+
+def define_rows(kind: str) -> tuple[Row, ...]:
+    """What the block `define` says of what stands after `using`."""
+    rows = _rows(compiler.DEFINE, kind)
+    return tuple(r._replace(kind=Kind.ENTRY) if kind == "spark" and r.word == "entry" else r for r in rows)
+
+
+SETTINGS = _rows(compiler.SETTINGS, "pipeline", drop=1)
+SERVICE = _rows(compiler.SERVICES, "command")
 
 PIPELINE = (
     Row("job_name", "name"),
@@ -46,98 +98,14 @@ PIPELINE = (
 )
 """`description`, `display_name`, `compute` and what is in `inputs`, `outputs`, `jobs` have statements of their own."""
 
-SETTINGS = (
-    Row("default_datastore", "default_datastore"),
-    Row("continue_on_step_failure", "continue_on_step_failure"),
-    Row("continue_run_on_failed_optional_input", "continue_run_on_failed_optional_input"),
-    Row("force_rerun", "force_rerun"),
-    Row("on_init", "on_init", Kind.STAGE),
-    Row("on_finalize", "on_finalize", Kind.STAGE),
-)
-
-RUN = (
-    Row("nodes", "resources.instance_count", nodes=_COMPUTING),
-    Row("max_nodes", "resources.max_instance_count", nodes=_COMPUTING),
-    Row("instance", "resources.instance_type", nodes=_COMPUTING),
-    Row("runtime", "resources.runtime_version", nodes=("spark",)),
-    Row("shm", "resources.shm_size", nodes=_COMPUTING),
-    Row("docker_args", "resources.docker_args", nodes=_COMPUTING),
-    Row("locations", "resources.locations", nodes=_COMPUTING),
-    Row("resource_properties", "resources.properties", nodes=_COMPUTING),
-    Row("timeout", "limits.timeout", Kind.SECONDS, ("command",)),
-    Row("timeout", "retry_settings.timeout", Kind.SECONDS, ("parallel",)),
-    Row("retries", "retry_settings.max_retries", nodes=("parallel",)),
-    Row("distribution", "distribution", Kind.DISTRIBUTION, ("command",)),
-    Row("identity", "identity", Kind.IDENTITY),
-    Row("env", "environment_variables"),
-    Row("environment", "environment", Kind.ENVIRONMENT),
-    Row("tier", "queue_settings.job_tier"),
-    Row("priority", "queue_settings.priority"),
-    Row("input_data", "input_data", Kind.PORT, ("parallel",)),
-    Row("mini_batch_size", "mini_batch_size", nodes=("parallel",)),
-    Row("mini_batch_error_threshold", "mini_batch_error_threshold", nodes=("parallel",)),
-    Row("error_threshold", "error_threshold", nodes=("parallel",)),
-    Row("logging_level", "logging_level", nodes=("parallel",)),
-    Row("partition_keys", "partition_keys", nodes=("parallel",)),
-    Row("max_concurrency_per_instance", "max_concurrency_per_instance", nodes=("parallel",)),
-    Row("conf", "conf", nodes=("spark",)),
-    Row("args", "args", Kind.COMMAND, ("spark",)),
-    Row("display_name", "display_name"),
-    Row("description", "description"),
-    Row("tags", "tags"),
-    Row("properties", "properties"),
-    Row("experiment", "experiment_name"),
-    Row("job_name", "name"),
-    Row("services", "services", Kind.SERVICES, ("command", "automl")),
-)
-"""The block `run` of a stage."""
-
-COMMAND = (
-    Row("code", "code", Kind.PATH),
-    Row("environment", "environment", Kind.ENVIRONMENT),
-    Row("command", "command", Kind.COMMAND),
-)
-SPARK = (
-    Row("code", "code", Kind.PATH),
-    Row("entry", "entry", Kind.ENTRY),
-    Row("py_files", "py_files"),
-    Row("jars", "jars"),
-    Row("files", "files"),
-    Row("archives", "archives"),
-    Row("conf", "conf"),
-    Row("args", "args", Kind.COMMAND),
-    Row("environment", "environment", Kind.ENVIRONMENT),
-)
-PARALLEL = (
-    Row("task_type", "task.type", Kind.WORD),
-    Row("code", "task.code", Kind.PATH),
-    Row("entry", "task.entry_script"),
-    Row("model", "task.model", Kind.PATH),
-    Row("environment", "task.environment", Kind.ENVIRONMENT),
-    Row("arguments", "task.program_arguments", Kind.COMMAND),
-    Row("append_to", "task.append_row_to", Kind.COMMAND),
-)
-DEFINE = {
-    "command": COMMAND,
-    "sweep": COMMAND,
-    "spark": SPARK,
-    "parallel": PARALLEL,
-    "import": (Row("source", "source", Kind.SOURCE),),
-    "copy_data": (Row("mode", "data_copy_mode", Kind.WORD),),
-    "import_data": (Row("source", "source", Kind.SOURCE),),
-    "export_data": (Row("sink", "sink", Kind.SOURCE),),
-}
-"""The block `define` of a stage, by what stands after `using`."""
-
 COMPONENT = (
-    Row("display_name", "display_name"),
-    Row("version", "version"),
-    Row("deterministic", "is_deterministic"),
+    Row("display_name", "display_name", type=STRING),
+    Row("version", "version", Kind.TEXT),
+    Row("deterministic", "is_deterministic", type=BOOL),
 )
-"""What a component that is defined in place says of itself, beside the rows of DEFINE."""
+"""What a component that is defined in place says of itself, beside the rows for `define`."""
 
 INPUT = (
-    Row("type", "type", Kind.WORD),
     Row("mode", "mode", Kind.WORD),
     Row("path_on_compute", "path_on_compute"),
     Row("datastore", "datastore"),
@@ -194,51 +162,8 @@ STOPS = {
 }
 """An early termination policy: its function and which argument is which field."""
 
-DISTRIBUTIONS = {
-    "pytorch": {"processes": "process_count_per_instance"},
-    "mpi": {"processes": "process_count_per_instance"},
-    "tensorflow": {"workers": "worker_count", "parameter_servers": "parameter_server_count"},
-    "ray": {
-        word: word
-        for word in (
-            "port",
-            "address",
-            "include_dashboard",
-            "dashboard_port",
-            "head_node_additional_args",
-            "worker_node_additional_args",
-        )
-    },
-}
-
-IDENTITIES = {
-    "user": "user",
-    "user_identity": "user",
-    "managed": "managed",
-    "managed_identity": "managed",
-    "aml_token": "aml_token",
-}
-MANAGED = {"client_id": "client_id", "object_id": "object_id", "resource_id": "msi_resource_id"}
-
-SOURCES = {
-    "database": ("database", False),
-    "file_system": ("file_system", False),
-    "azuresqldb": ("database", True),
-    "azuresynapseanalytics": ("database", True),
-    "snowflake": ("database", True),
-    "s3": ("s3", False),
-}
-"""A source or sink by its `type`: its function, and whether the type is the function's first argument."""
-SOURCE_FIELDS = ("connection", "path", "query", "table_name", "stored_procedure", "stored_procedure_params")
-
-SERVICE = (
-    Row("type", "type", Kind.WORD),
-    Row("port", "port"),
-    Row("nodes", "nodes"),
-    Row("log_dir", "log_dir"),
-    Row("ssh_public_keys", "ssh_public_keys"),
-    Row("properties", "properties"),
-)
+IDENTITIES = {azure: word for word, azure in compiler.IDENTITIES.items()} | {w: w for w in compiler.IDENTITIES}
+"""The word for an identity by Azure ML's names for it, of which some have two."""
 
 AUTOML_TASKS = (
     "classification",

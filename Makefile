@@ -62,8 +62,9 @@ bench-peers: ## install miniwdl and kfp, each into an environment of its own, fo
 docs: $(VENV)/.dev ## rewrite the generated pages under docs/
 	$(BIN)/python docs/generate.py
 
-baselines: $(VENV)/.dev ## rewrite the expected outputs in tests/baselines
+baselines: $(VENV)/.dev ## rewrite the expected outputs in tests/baselines and tests/decompiler
 	$(BIN)/python -m tests.baselines
+	$(BIN)/python -m tests.decompiler
 
 clean: ## remove what make and mlp made
 	rm -rf $(VENV) .bench .mlp build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis python/*.egg-info

@@ -10,6 +10,7 @@ from mlp_lang.decompiler.document import compose
 from mlp_lang.decompiler.fields import Fields
 from mlp_lang.decompiler.spelling import Binder, is_name, no_binding, quoted, slug, string, value
 from mlp_lang.decompiler.statements import Statement
+from mlp_lang.decompiler.vocabulary import CONTAINERS
 from mlp_lang.dsl.diagnostics import Severity
 from mlp_lang.dsl.source import Source
 from mlp_lang.lowering.checker.document import Findings, Place
@@ -222,6 +223,10 @@ class Program:
 
     def escaped(self, fields: Fields, where: str, silent: tuple[str, ...], prefix: str = "") -> Statement | None:
         """The block `azureml` with what is left of a mapping; None if nothing is."""
+        for name, field in fields.entries.items():
+            empty = is_null(field.value) or (field.value.is_mapping and not field.value.fields())
+            if name in CONTAINERS and empty:
+                fields.take_name(name)
         left = [(n, f, spelled) for n, f, spelled in fields.rest() if n not in silent]
         if not left:
             return None

@@ -215,3 +215,15 @@ VERBS = {
 """Words of a name that show what a stage is for. `deploy`, `export` and `monitor` promise more than a name can show."""
 NOISE = frozenset(["job", "step", "node", "task", "component", "stage", "model", "data", "pipeline"])
 OTHER_VERBS = frozenset(["register", "deploy", "score", "predict", "test", "compare", "download", "upload", "export"])
+
+CONTAINERS = frozenset(
+    f.path[0] for f in (*compiler.RUN, *compiler.SETTINGS) if len(f.path) > 1 or f.type == compiler.ANY_MAP
+)
+"""Fields that hold others, or are maps: where they are empty, the YAML says nothing."""
+
+PUBLIC_ESCAPES = (
+    ("compute", "a pipeline", "it is a default compute under another name, beside `settings.default_compute`"),
+    ("version", "a pipeline component", "a program is not registered; what is compiled from it may be"),
+    ("inputs.raw_data.optional", "an input that is data", "data of a program is there, or is to be given"),
+)
+"""All that has no word in a large collection of public pipelines; a test holds this to be true."""

@@ -1,4 +1,4 @@
-"""From the catalogue and the component files to docs/diagnostics.md and docs/components/*.md.
+"""From the catalogue, the component files and the tables of words to the pages that list them.
 
 `make docs` writes them; a test compares what is checked in with what this would write.
 """
@@ -10,6 +10,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from mlp_lang.cli.describe import document_of
 from mlp_lang.compiler.catalog import bundled, names
 from mlp_lang.compiler.types import spell
+from mlp_lang.compiler.vocabulary import DEFINE, RUN, SETTINGS
+from mlp_lang.decompiler.vocabulary import PUBLIC_ESCAPES, VERBS
 from mlp_lang.dsl.explanations import codes, explanation
 
 HERE = Path(__file__).resolve().parent
@@ -45,6 +47,13 @@ def pages() -> dict[str, str]:
         for key, title in RANGES.items()
     }
     made = {"diagnostics.md": templates.get_template("diagnostics.md.j2").render(groups=groups)}
+    made["importing.md"] = templates.get_template("importing.md.j2").render(
+        verbs=VERBS,
+        run=[f for f in RUN if f.path],
+        define=DEFINE,
+        settings=SETTINGS,
+        escapes=PUBLIC_ESCAPES,
+    )
     listed = []
     for name, members in _components().items():
         documents = [document_of(face) for m in members if (face := bundled(m)) is not None]

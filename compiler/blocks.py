@@ -175,6 +175,8 @@ def _run(context: "Context", instance: Instance, block: syntax.Block) -> None:
             named["distribution"] = _distribution(context, value, scope)
         elif word == "environment":
             _environment(context, instance, value)
+        elif word == "input_data":
+            put(instance.extra, path, _input_data(context, instance, value))
         elif word == "identity":
             identity = identity_of(context.evaluator, value, scope)
             if isinstance(identity, str):
@@ -229,6 +231,18 @@ def identity_of(evaluator: Evaluator, expr: syntax.Expr, scope: Scope) -> "str |
     if not found:
         return word if found is not None else None
     return {"type": IDENTITIES[word]} | {field: found[a.name] for a, field in signature if a.name in found}
+
+
+def _input_data(context: "Context", instance: Instance, expr: syntax.Expr) -> str | None:
+    """`input_data = rows`: the input whose files are handed out in batches; a string is Azure ML's own expression."""
+    if not isinstance(expr, syntax.Reference):
+        found = context.evaluator.constant(expr, instance.scope, "`input_data`")
+        return str(found.value) if found is not None else None
+    face = instance.interface
+    if face is not None and expr.name not in face.inputs:
+        unknown_word(context.report, "MLP0203", "input", syntax.Name(expr.name, expr.span), list(face.inputs))
+        return None
+    return f"${{{{inputs.{expr.name}}}}}"
 
 
 def _services(context: "Context", instance: Instance, block: syntax.Block) -> None:

@@ -15,7 +15,6 @@ from mlp_lang.compiler.vocabulary import TASKS
 from mlp_lang.dsl import syntax
 from mlp_lang.dsl.source import Span
 
-_REGISTERED = COMPONENT_KINDS
 KINDS = ("command", "parallel", "spark", "import", *TASKS)
 """What may be defined in place; a stage that does says so after `using`."""
 
@@ -141,7 +140,7 @@ class Components:
         except (BadYaml, BadInterface) as error:
             self.report.error("MLP0222", f"cannot use `{path}`: {error}", use.path.span)
             return None
-        self._promises(face, use.items or (), symbol)
+        self._promises(face, self._kind(face, use, symbol), symbol)
         return face
 
     def _registered(self, use: syntax.Use, path: str, symbol: Symbol) -> Interface:
@@ -149,12 +148,16 @@ class Components:
         face = Interface(symbol.name, "registered", "", "")
         face.open = True
         face.data = {"name": symbol.name, "reference": path}
-        kinds = [i for i in use.items or () if isinstance(i, syntax.Setting) and i.name.text == "kind"]
-        given = settings.read(self.evaluator, tuple(kinds), symbol.scope, {"kind": Words(_REGISTERED)}, "a `use`")
+        self._promises(face, self._kind(face, use, symbol), symbol)
+        return face
+
+    def _kind(self, face: Interface, use: syntax.Use, symbol: Symbol) -> tuple[syntax.Item, ...]:
+        """Read the `kind` that a `use` states; gives the other items of its block."""
+        kinds = tuple(i for i in use.items or () if isinstance(i, syntax.Setting) and i.name.text == "kind")
+        given = settings.read(self.evaluator, kinds, symbol.scope, {"kind": Words(COMPONENT_KINDS)}, "a `use`")
         if "kind" in given:
             face.kind = given["kind"].value
-        self._promises(face, tuple(i for i in use.items or () if i not in kinds), symbol)
-        return face
+        return tuple(i for i in use.items or () if i not in kinds)
 
     def _promises(self, face: Interface, items: tuple[syntax.Item, ...], symbol: Symbol) -> None:
         """The block of a `use`: what the YAML cannot say."""

@@ -18,6 +18,7 @@ from mlp_lang.compiler.types import (
     BOOL,
     FLOAT,
     INT,
+    NONE,
     PORTS,
     STRING,
     UNKNOWN,
@@ -26,6 +27,7 @@ from mlp_lang.compiler.types import (
     Port,
     Scalar,
     Type,
+    Union,
     canonical,
     is_port,
     spell,
@@ -146,6 +148,8 @@ def declare_data(evaluator: Evaluator, symbol: Symbol, scope: Scope) -> None:
     t: Type = UNKNOWN
     if node.type is not None:
         t = resolve_type(evaluator, node.type, scope)
+        if isinstance(t, Union) and len(t.members) == 2 and t.members[1] == NONE:
+            t = t.members[0]  # `folder?`: may be left out
         if t is not UNKNOWN and not isinstance(t, Port):
             message = f"a `data` is an asset, not `{canonical(t)}`"
             help = f"write `param {symbol.name}: {canonical(t)}`"
@@ -186,7 +190,8 @@ def compile_data(
     described = given["description"].value if "description" in given else node.doc
     if asset is not None and mode is not None:
         asset = asset._replace(mode=mode)
-    shown = Parameter(symbol.name, canonical(t), t.azure, described, mode=mode, span=symbol.span)
+    optional = isinstance(node.type, syntax.OptionalType)
+    shown = Parameter(symbol.name, canonical(t), t.azure, described, optional=optional, mode=mode, span=symbol.span)
     made = PipelineInput(shown, asset, private=bool(blocks), span=symbol.span)
     places = {k: given[k].value for k in _PLACES if k in given}
     return Datum(made, facts, budget, symbol, places) if good else None

@@ -16,7 +16,7 @@ from mlp_lang.dsl.source import Span
 
 
 class Words(NamedTuple):
-    """A closed vocabulary, written as bare words: `unit = row`."""
+    """A closed vocabulary, written as bare words: `unit = row`. Without members any word will do."""
 
     members: tuple[str, ...]
 
@@ -108,7 +108,7 @@ def one(evaluator: Evaluator, item: syntax.Setting, scope: Scope, asked: Type | 
         text = word_of(evaluator, expr, scope)
         if text is None:
             return None
-        if text not in asked.members:
+        if asked.members and text not in asked.members:
             from mlp_lang.compiler.suggestions import did_you_mean
 
             members = ", ".join(asked.members)

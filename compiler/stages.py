@@ -93,15 +93,15 @@ def compile_stage(context: Context, instance: Instance) -> None:
         elif kind is syntax.Invalid:
             broken = True
             report.forgiven |= item.names  # type: ignore[union-attr]
-        elif kind is syntax.Block:
-            assert isinstance(item, syntax.Block)
-            blocks.stage_block(context, instance, item)
         # require, expect, declassify and ungated are read by gates and privacy
-    if face is None:
+    if face is not None:
+        _inputs(context, instance, face, given, broken)
+    else:
         for setting in given.values():
             context.evaluator.evaluate(setting.value, scope)
-        return
-    _inputs(context, instance, face, given, broken)
+    for item in spec.items or ():
+        if isinstance(item, syntax.Block):  # after the inputs: they speak of those that only the stage names, too
+            blocks.stage_block(context, instance, item)
 
 
 def _after(context: Context, instance: Instance) -> None:
@@ -134,7 +134,7 @@ def _inputs(
     inputs = face.inputs
     scope = instance.scope
     evaluate = context.evaluator.evaluate
-    meant: set[str] = set()
+    meant = _said_to_azure(instance)
     one_use = face.origin == "inline" and instance.spec.component[0].text in KINDS
     for name, setting in given.items():
         asked = inputs.get(name)
@@ -163,6 +163,17 @@ def _inputs(
             if not broken:
                 _missing(context, instance, face, given.keys() | meant)
             break
+
+
+def _said_to_azure(instance: Instance) -> set[str]:
+    """Inputs that the stage gives Azure ML past all checks: `azureml { inputs { x = 3 } }`."""
+    found: set[str] = set()
+    for block in instance.spec.items or ():
+        if isinstance(block, syntax.Block) and block.name.text == "azureml":
+            for inner in block.items:
+                if isinstance(inner, syntax.Block) and inner.name.text == "inputs":
+                    found |= {i.name.text for i in inner.items if isinstance(i, syntax.Setting | syntax.Block)}
+    return found
 
 
 def _inferred(

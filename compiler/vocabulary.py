@@ -65,7 +65,8 @@ RUN: tuple[Field, ...] = (
     Field("job_name", ("name",), STRING, _ALL),
     Field("experiment", ("experiment_name",), STRING, _JOBS),
     *_same("tags properties", ANY_MAP, _ALL),
-    *_same("mini_batch_size logging_level input_data", STRING, _PARALLEL),
+    *_same("mini_batch_size logging_level", STRING, _PARALLEL),
+    *_same("input_data", RAW, _PARALLEL),
     *_same("error_threshold mini_batch_error_threshold", Scalar("int", -1), _PARALLEL),
     *_same("max_concurrency_per_instance", POSITIVE, _PARALLEL),
     *_same("partition_keys", STRINGS, _PARALLEL),
@@ -86,7 +87,8 @@ SETTINGS: tuple[Field, ...] = tuple(
 """What the `settings` block of a pipeline may say."""
 
 SERVICES: tuple[Field, ...] = (
-    *_same("type nodes log_dir ssh_public_keys", STRING, _JOBS),
+    *_same("type nodes", Words(()), _JOBS),
+    *_same("log_dir ssh_public_keys", STRING, _JOBS),
     *_same("port", INT, _JOBS),
     *_same("properties", ANY_MAP, _JOBS),
 )

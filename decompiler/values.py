@@ -66,7 +66,7 @@ def fits(place: Place, asked: Type | Words | Raw) -> bool:
         return True
     match asked:
         case Words(members):
-            return place.text in members
+            return place.is_scalar and (not members or place.text in members)
         case Union(members):
             return any(fits(place, member) for member in members)
         case ListType(item):

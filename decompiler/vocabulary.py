@@ -58,15 +58,12 @@ _SPELLED = {
     "args": Kind.COMMAND,
     "source": Kind.SOURCE,
     "sink": Kind.SOURCE,
-    "task_type": Kind.WORD,
-    "mode": Kind.WORD,
 }
 """Words whose values are no plain ones."""
 
 
 def _spelled(field: Field) -> Kind:
-    found = _SPELLED.get(field.word, Kind.VALUE)
-    return Kind.VALUE if found is Kind.WORD and not isinstance(field.type, Words) else found
+    return Kind.WORD if isinstance(field.type, Words) else _SPELLED.get(field.word, Kind.VALUE)
 
 
 def _rows(fields: tuple[Field, ...], kind: str, drop: int = 0) -> tuple[Row, ...]:

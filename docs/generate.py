@@ -8,9 +8,10 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from mlp_lang.cli.describe import document_of
+from mlp_lang.compiler import vocabulary
 from mlp_lang.compiler.catalog import bundled, names
-from mlp_lang.compiler.types import spell
-from mlp_lang.compiler.vocabulary import DEFINE, RUN, SETTINGS
+from mlp_lang.compiler.settings import Raw, Words
+from mlp_lang.compiler.types import canonical, spell
 from mlp_lang.decompiler.vocabulary import PUBLIC_ESCAPES, VERBS
 from mlp_lang.dsl.explanations import codes, explanation
 
@@ -47,13 +48,8 @@ def pages() -> dict[str, str]:
         for key, title in RANGES.items()
     }
     made = {"diagnostics.md": templates.get_template("diagnostics.md.j2").render(groups=groups)}
-    made["importing.md"] = templates.get_template("importing.md.j2").render(
-        verbs=VERBS,
-        run=[f for f in RUN if f.path],
-        define=DEFINE,
-        settings=SETTINGS,
-        escapes=PUBLIC_ESCAPES,
-    )
+    made["fields.md"] = templates.get_template("fields.md.j2").render(tables=_fields(), calls=_calls())
+    made["importing.md"] = templates.get_template("importing.md.j2").render(verbs=VERBS, escapes=PUBLIC_ESCAPES)
     listed = []
     for name, members in _components().items():
         documents = [document_of(face) for m in members if (face := bundled(m)) is not None]
@@ -66,6 +62,53 @@ def pages() -> dict[str, str]:
     listed.sort(key=lambda d: (d["verbs"], d["name"]))
     made["components/README.md"] = templates.get_template("components.md.j2").render(components=listed)
     return made
+
+
+def _fields() -> list[tuple[str, list[dict[str, str]]]]:
+    """The rows of the vocabulary, table by table; a word of several kinds of job with the same field is one row."""
+    return [
+        (title, [_row(field) for field in fields])
+        for title, fields in (
+            ("`run`", vocabulary.RUN),
+            ("`services { name { … } }` in `run`", vocabulary.SERVICES),
+            ("`define`, `component`", vocabulary.DEFINE),
+            ("`settings` of a pipeline", vocabulary.SETTINGS),
+        )
+    ]
+
+
+def _row(field: vocabulary.Field) -> dict[str, str]:
+    return {
+        "word": field.word,
+        "value": _value(field.type),
+        "path": f"`{'.'.join(field.path)}`" if field.path else "(this machine alone)",
+        "kinds": ", ".join(sorted(field.kinds)),
+    }
+
+
+def _value(asked: object) -> str:
+    if isinstance(asked, Words):
+        return ", ".join(f"`{w}`" for w in asked.members) or "a word"
+    return "see [the language](language.md)" if isinstance(asked, Raw) else f"`{canonical(asked)}`"  # type: ignore[arg-type]
+
+
+def _calls() -> list[dict[str, str]]:
+    tables = [
+        ("distribution", vocabulary.DISTRIBUTIONS),
+        ("identity", {"managed": vocabulary.IDENTITY_ARGUMENTS}),
+        ("source of an import", vocabulary.SOURCES["import"]),
+        ("source, sink of a transfer", vocabulary.SOURCES["transfer"]),
+    ]
+    return [
+        {
+            "where": where,
+            "name": name,
+            "arguments": ", ".join(f"`{a.name}`" for a, _ in arguments),
+            "azure": ", ".join(f"`{field}`" for _, field in arguments),
+        }
+        for where, table in tables
+        for name, arguments in table.items()
+    ]
 
 
 def _components() -> dict[str, list[str]]:

@@ -163,13 +163,7 @@ def port_line(fields: Fields, keyword: str, name: str, entry: Field, site: Site)
     if literal:
         word = _literal_type(fields, kind, literal, site)
     optional = fields.peek("optional")
-    if (
-        word
-        and literal
-        and optional is not None
-        and optional.value.is_scalar
-        and optional.value.value() in (True, False)
-    ):
+    if word and optional is not None and optional.value.is_scalar and optional.value.value() in (True, False):
         fields.take("optional")
         word += "?" if optional.value.value() else ""
     text = f"{keyword} {key(name)}" + (f": {word}" if word else "")

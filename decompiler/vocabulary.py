@@ -221,6 +221,5 @@ CONTAINERS = frozenset(
 PUBLIC_ESCAPES = (
     ("compute", "a pipeline", "it is a default compute under another name, beside `settings.default_compute`"),
     ("version", "a pipeline component", "a program is not registered; what is compiled from it may be"),
-    ("inputs.raw_data.optional", "an input that is data", "data of a program is there, or is to be given"),
 )
 """All that has no word in a large collection of public pipelines; a test holds this to be true."""

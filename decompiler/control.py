@@ -137,12 +137,9 @@ class Controls:
         items = job.take("items")
         spelled, keys = self._items(items.value) if items is not None else ("[]", [])
         variable = self.program.distinct("item")
-        given = side_of(Fields(self.scope.jobs[body].value), "inputs") if body else {}
         for target in keys:
-            self.stages.carried.setdefault(body, {})[target] = f"{variable}.{key(target)}"
-        self.stages.added[body] = [
-            Statement(f"{key(target)} = {variable}.{key(target)}") for target in keys if target not in given
-        ]
+            self.stages.carried.setdefault(body, {})[target] = ""  # what the body gives itself is never looked at
+        self.stages.added[body] = [Statement(f"{key(target)} = {variable}.{key(target)}") for target in keys]
         statements = []
         limit = job.take("max_concurrency")
         if limit is not None:

@@ -21,12 +21,13 @@ class Ports(NamedTuple):
 
 
 def read_inputs(job: Fields, site: Site, inline: bool, carried: dict[str, str]) -> Ports:
-    """The inputs of a job. ``carried`` has the expressions that loops give for some of them."""
+    """The inputs of a job. ``carried`` has the expressions that loops give for some of them; empty: leave it."""
     ports = Ports([], [], [])
     fields = job.inner("inputs")
     for name in list(fields.entries) if fields is not None else ():
         assert fields is not None
-        read_input(fields, name, site, inline, carried.get(name, ""), ports)
+        if carried.get(name) != "":
+            read_input(fields, name, site, inline, carried.get(name, ""), ports)
     return ports
 
 

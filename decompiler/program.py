@@ -6,11 +6,12 @@ from collections import Counter
 from typing import NamedTuple
 
 import yaml
+from mlp_lang.compiler.catalog import names
 from mlp_lang.decompiler.document import compose
 from mlp_lang.decompiler.fields import Fields
 from mlp_lang.decompiler.spelling import Binder, is_name, no_binding, quoted, slug, string, value
 from mlp_lang.decompiler.statements import Statement
-from mlp_lang.decompiler.vocabulary import CONTAINERS
+from mlp_lang.decompiler.vocabulary import CONTAINERS, WORDS
 from mlp_lang.dsl.diagnostics import Severity
 from mlp_lang.dsl.source import Source
 from mlp_lang.lowering.checker.document import Findings, Place
@@ -39,7 +40,7 @@ class Program:
         self.names: set[str] = set()
         self.escapes: list[Escape] = []
         self.warned: set[str] = set()
-        self._uses: dict[str, tuple[str, str]] = {}  # path -> alias, kind
+        self._uses: dict[tuple[str, str], str] = {}  # path and kind -> alias
         self._computes: dict[str, str] = {}  # value -> name
         self._environments: dict[str, str] = {}
         self._environment_counts: Counter[str] = Counter()
@@ -59,7 +60,7 @@ class Program:
 
     def declarations(self) -> list[Statement]:
         found = []
-        for path, (alias, kind) in self._uses.items():
+        for (path, kind), alias in self._uses.items():
             block = [Statement(f"kind = {kind if is_name(kind) else quoted(kind)}")] if kind else None
             found.append(Statement(f"use {quoted(path)} as {alias}", body=block, inline=True))
         for keyword, table in (("compute", self._computes), ("environment", self._environments)):
@@ -113,11 +114,11 @@ class Program:
             message = f"cannot read the component `{local}`: its outputs and its kind are not known"
             self.findings.report("MLP0815", message, place, severity=Severity.WARNING)
         path = self.path(text)
-        if path not in self._uses:
-            own = "command" if face is None else face.text("type") or "command"
-            stated = kind if kind and kind != own else ""
-            self._uses[path] = (self._alias(text, face), stated)
-        return self._uses[path][0]
+        own = "command" if face is None else face.text("type") or "command"
+        stated = kind if kind and kind != own else ""
+        if (path, stated) not in self._uses:
+            self._uses[path, stated] = self._alias(text, face)
+        return self._uses[path, stated]
 
     def _alias(self, text: str, face: Fields | None) -> str:
         found = re.search(r"/components/([^/]+)", text) if text.startswith("azureml://") else None
@@ -131,7 +132,8 @@ class Program:
             named = face.text("name") if face is not None else ""
             candidates = [named, *([] if slug(stem) in _GENERIC else [stem]), *reversed(parts), stem]
         base = next((slug(c) for c in candidates if slug(c)), "component")
-        return self.distinct(base, "component")
+        taken = base in WORDS or any(name.startswith(f"{base}.") for name in names())  # after `using`, that is ours
+        return self.distinct(f"{base}_component" if taken else base, "component")
 
     # --- computes and environments --------------------------------------------------------------------------------
 

@@ -175,7 +175,7 @@ class Stages:
     def _blocks(
         self, name: str, job: Fields, kind: str, inputs: Ports, outputs: Ports, define: list[Statement]
     ) -> list[Statement]:
-        body = [*inputs.settings, *self.added.get(name, ()), *(spaces(job) if kind == "sweep" else []), *define]
+        body = [*self.added.get(name, ()), *inputs.settings, *(spaces(job) if kind == "sweep" else []), *define]
         search = search_block(job, self.site) if kind == "sweep" else None
         body += [search] if search is not None else []
         run = row_statements(job, run_rows(kind), self.site)

@@ -213,6 +213,9 @@ VERBS = {
 NOISE = frozenset(["job", "step", "node", "task", "component", "stage", "model", "data", "pipeline"])
 OTHER_VERBS = frozenset(["register", "deploy", "score", "predict", "test", "compare", "download", "upload", "export"])
 
+WORDS = ("command", "parallel", "spark", "import", "copy_data", "import_data", "export_data", "automl")
+"""What stands after `using` where the component is defined in place."""
+
 CONTAINERS = frozenset(
     f.path[0] for f in (*compiler.RUN, *compiler.SETTINGS) if len(f.path) > 1 or f.type == compiler.ANY_MAP
 )

@@ -215,7 +215,10 @@ jobs:
 
 
 def leaves() -> st.SearchStrategy[Any]:
-    return st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | st.sampled_from(TEXTS)
+    marks = st.integers(10**6, 10**7).map(lambda n: f"mark{n}")
+    return (
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | st.sampled_from(TEXTS) | marks
+    )
 
 
 TEXTS = [
@@ -270,6 +273,7 @@ def test_whatever_yaml_says_is_answered(data: st.DataObject) -> None:
         assert any(d.severity is Severity.ERROR for d in result.diagnostics)
     else:
         assert canonical(result.text)
+        assert marks(document) <= set(re.findall(r"mark\d+", result.text))  # nothing is dropped
 
 
 @settings(max_examples=200, deadline=None)
@@ -277,6 +281,14 @@ def test_whatever_yaml_says_is_answered(data: st.DataObject) -> None:
 def test_whatever_text_is_answered(text: str) -> None:
     result = made(text)
     assert result.text is not None or result.diagnostics
+
+
+def marks(value: Any) -> set[str]:
+    """The texts in a document that stand for values that someone gave."""
+    if isinstance(value, dict | list):
+        inner = value.values() if isinstance(value, dict) else value
+        return {mark for v in inner for mark in marks(v)}
+    return {value} if isinstance(value, str) and value.startswith("mark") else set()
 
 
 def canonical(text: str) -> bool:

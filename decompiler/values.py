@@ -126,8 +126,8 @@ def _command(place: Place, site: Site) -> str | None:
     lines = None
     if getattr(place.node, "style", None) == ">":  # folded: the author's own lines
         start, end = place.node.start_mark.index, place.node.end_mark.index
-        written = [line.strip() for line in place.source.text[start:end].splitlines()[1:]]
-        while written and not written[-1]:
+        written = [line.lstrip(" ") for line in place.source.text[start:end].splitlines()[1:]]
+        while written and not written[-1].strip():
             written.pop()
         lines = written if " ".join(written) == text.rstrip("\n") else None
     return command(text, site.bind, lines)

@@ -56,7 +56,8 @@ def read_input(side: Fields, name: str, site: Site, inline: bool, carried: str, 
         if inline and (block or (type_ is not None and (kind in PORT_TYPES or kind in LITERAL_TYPES))):
             word = PORT_TYPES.get(kind) or LITERAL_TYPES.get(kind) or "folder"  # as Azure ML takes it
             ports.declared.append(Statement(f"param {key(name)}: {word}", type_))
-            fields.take("type")
+            if kind:
+                fields.take("type")
         elif text and kind in PORT_TYPES:
             fields.take("type")  # azure-ai-ml itself forgets the type of what is bound to a component
 
@@ -72,7 +73,8 @@ def _mapping_value(fields: Fields, site: Site) -> str:
             return parts[0][1]
         if kind in PORT_TYPES or not kind:
             fields.take("path")
-            fields.take("type")
+            if kind:
+                fields.take("type")
             return f"{PORT_TYPES.get(kind, 'folder')}({string(site.program.path(path.value.text), site.bind)})"
     given = fields.peek("value")
     if given is not None and given.value.is_scalar:
@@ -156,6 +158,9 @@ def component_ports(component: Fields, site: Site) -> list[Statement]:
 def port_line(fields: Fields, keyword: str, name: str, entry: Field, site: Site) -> Statement | None:
     """`<keyword> name: type = default` of a declared port; None, and nothing taken, where its type has no word."""
     kind = fields.text("type")
+    stated = fields.peek("type")
+    if stated is not None and not stated.value.is_scalar:
+        return None
     literal = LITERAL_TYPES.get(kind)
     word = PORT_TYPES.get(kind) or literal or ""
     if kind and not word:

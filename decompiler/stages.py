@@ -41,8 +41,15 @@ TRANSFERS = frozenset(["copy_data", "import_data", "export_data"])
 
 
 def kind_of(job: Fields) -> str:
-    """The kind of a job; one without a `type` runs a command."""
-    return job.text("type").lower() or "command"
+    """The kind of a job; without a `type`, that of the component that it has in place, else a command."""
+    inner = job.inner("component")
+    return (job.text("type") or (inner.text("type") if inner is not None else "")).lower() or "command"
+
+
+def task_of(job: Fields) -> str:
+    """The `task` of a transfer, which may stand in the component that it has in place."""
+    inner = job.inner("component")
+    return job.text("task") or (inner.text("task") if inner is not None else "")
 
 
 def well_formed(name: str, field: Field, findings: Findings) -> bool:
@@ -57,22 +64,27 @@ def well_formed(name: str, field: Field, findings: Findings) -> bool:
         if entry is not None and not entry.value.is_mapping and not is_null(entry.value):
             findings.report("MLP0814", f"`{side}` of job `{name}` must be a mapping", entry.value)
             fine = False
+    for fields in (job, job.inner("component"), job.inner("trial")):
+        entry = fields.entries.get("type") if fields is not None else None
+        if entry is not None and not entry.value.is_scalar:
+            findings.report("MLP0814", f"`type` of job `{name}` must be a word", entry.value)
+            fine = False
     for part in ("component", "trial"):
         entry = job.entries.get(part)
         if entry is not None and not entry.value.is_mapping and not (entry.value.is_scalar and entry.value.text):
             findings.report("MLP0814", f"`{part}` of job `{name}` must be a path, a name or a mapping", entry.value)
             fine = False
     kind = kind_of(job)
-    given = "component" in job or "trial" in job
+    registered = any(p in job and job.entries[p].value.is_scalar for p in ("component", "trial"))
     if kind in CONTROL:
         return fine
-    if (kind not in KINDS and not given) or (kind == "pipeline" and not given):
+    if (kind not in KINDS and not registered) or (kind == "pipeline" and not registered):
         place = job.entries["type"].value if "type" in job else field.key
         message = f"job `{name}` is of a kind that is not known without a component" if kind not in KINDS else ""
         findings.report("MLP0814", message or f"job `{name}` names no pipeline component", place)
         fine = False
-    task = job.text("task")
-    wanted = {"automl": AUTOML_TASKS, "data_transfer": () if given else tuple(sorted(TRANSFERS))}.get(kind, ())
+    task = task_of(job)
+    wanted = {"automl": AUTOML_TASKS, "data_transfer": () if registered else tuple(sorted(TRANSFERS))}.get(kind, ())
     if wanted and task not in wanted:
         place = job.entries["task"].value if "task" in job else field.key
         findings.unknown("MLP0814", f"job `{name}` has no `task` that is known", place, task, wanted)
@@ -147,9 +159,11 @@ class Stages:
     def _inline(
         self, name: str, job: Fields, kind: str, inner: Fields | None, part: str
     ) -> tuple[str, list[Statement]]:
-        using = job.text("task") if kind == "data_transfer" else "command" if kind == "sweep" else kind
+        using = task_of(job) if kind == "data_transfer" else "command" if kind == "sweep" else kind
         if kind == "data_transfer":
-            job.take("task")
+            for fields in (job, inner):
+                if fields is not None:
+                    fields.take("task")
         source = inner if inner is not None else job
         ports = {
             port
@@ -165,7 +179,9 @@ class Stages:
         define = [*declared, *(row_statements(inner, COMPONENT, within) if inner is not None else [])]
         define += row_statements(source, rows, within)
         if inner is not None:
-            escaped = self.program.escaped(inner, name, SILENT, f"{part}.")
+            said = kind if kind != "sweep" else "command"
+            silent = SILENT if inner.text("type").lower() in ("", said) else ("$schema",)
+            escaped = self.program.escaped(inner, name, silent, f"{part}.")
             define += [escaped] if escaped is not None else []
             job.take(part)
         return using, self._blocks(

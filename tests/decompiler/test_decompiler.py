@@ -251,7 +251,7 @@ def jobs() -> st.SearchStrategy[Any]:
     return st.tuples(more, kinds).map(lambda both: both[0] | both[1])
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_whatever_yaml_says_is_answered(data: st.DataObject) -> None:
     """A program in canonical form or diagnostics; never a traceback."""

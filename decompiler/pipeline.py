@@ -186,7 +186,9 @@ class _Pipeline:
                 face = Fields(chosen.value) if chosen.value.is_mapping else self.program.interface(chosen.value.text)
             if face is not None and kind_of(job) not in ("automl", "parallel_for"):
                 outputs = side_of(face, "outputs")
-                if len(outputs) == 1:
+                if chosen is None and kind_of(job) == "import" and "output" in job:
+                    scope.single[name] = "output"
+                elif len(outputs) == 1:
                     scope.single[name] = next(iter(outputs))
             for fields, path in ((job, "environment"), (job, "task.environment"), (job.inner(part), "environment")):
                 found = fields.peek(path) if fields is not None else None

@@ -98,9 +98,11 @@ class Feeds:
         return True
 
 
-def read_outputs(job: Fields, name: str, site: Site, inline: bool, feeds: Feeds) -> Ports:
-    """The outputs of a job."""
+def read_outputs(job: Fields, name: str, site: Site, inline: bool, feeds: Feeds, alone: str = "") -> Ports:
+    """The outputs of a job; ``alone`` is the field with its only one, where the job has such a field."""
     ports = Ports([], [], [])
+    if alone and job.inner(alone) is not None:
+        _read_output(job, alone, name, site, inline, feeds, ports)
     side = job.inner("outputs")
     for port in list(side.entries) if side is not None else ():
         assert side is not None

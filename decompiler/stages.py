@@ -173,7 +173,8 @@ class Stages:
         }
         within = Site(self.program, self.scope, lambda expression: own(ports, expression))
         inputs = read_inputs(job, self.site, inner is None, self.carried.get(name, {}))
-        outputs = read_outputs(job, name, self.site, inner is None, self.feeds)
+        alone = "output" if kind == "import" and inner is None else ""
+        outputs = read_outputs(job, name, self.site, inner is None, self.feeds, alone)
         declared = component_ports(inner, within) if inner is not None else [*inputs.declared, *outputs.declared]
         rows = define_rows(using)
         define = [*declared, *(row_statements(inner, COMPONENT, within) if inner is not None else [])]

@@ -74,7 +74,7 @@ def understood(loaded: Any) -> Loaded:
         dictionary = plain(loaded._to_dict())
         rest = _rest(loaded)
         if _is_component(loaded):
-            _resolve(loaded, rest["properties"]["component_spec"], ("properties", "component_spec"), bases)
+            _resolve(loaded, rest["properties"]["componentSpec"], ("properties", "componentSpec"), bases)
         else:
             _resolve(loaded, rest["properties"], ("properties",), bases)
         _anchors(loaded, (), bases)
@@ -120,7 +120,7 @@ def _resolve(parent: Any, tree: Any, path: tuple[str, ...], bases: dict[tuple[st
             spec = _rest(component)
             bases[below] = _base(component)
             _resolve(
-                component, spec["properties"]["component_spec"], (*below, "properties", "component_spec"), bases
+                component, spec["properties"]["componentSpec"], (*below, "properties", "componentSpec"), bases
             )
             holder["componentId"] = spec
 

@@ -100,7 +100,10 @@ def documents() -> Iterator[tuple[str, dict[str, Any]]]:
         for turn in range(turns):
             folder, _, variant = name.replace(" in place", " in_place").partition(" ")
             stem = "_".join(x for x in (variant, str(turn + 1) if turns > 1 else "") if x) or "1"
-            yield f"{folder}/{stem}.yml", pipeline({**AUXILIARY.get(folder, {}), "a_node": make(form, path, turn)})
+            value = make(form, path, turn)
+            if folder == "spark":  # either, not both; three forms of compute take the first turns
+                value.pop("resources" if turn < 3 else "compute", None)
+            yield f"{folder}/{stem}.yml", pipeline({**AUXILIARY.get(folder, {}), "a_node": value})
 
 
 def pipeline(jobs: dict[str, Any]) -> dict[str, Any]:
@@ -134,15 +137,27 @@ def table_text() -> str:
     return "[\n" + ",\n".join(lines) + "\n]\n"
 
 
+class _Dumper(yaml.SafeDumper):
+    """Says everything where it stands: no anchors."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def yaml_text(document: dict[str, Any]) -> str:
+    """A document as YAML, keys in their order."""
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
 def texts() -> dict[Path, str]:
     """Every file that is written, by where it lies."""
     found = {TABLE: table_text()}
     for path, text in stubs.FILES.items():
         found[CORPUS / stubs.FOLDER / path] = text
     for kind in stubs.KINDS:
-        found[CORPUS / stubs.FOLDER / f"{kind}.yml"] = yaml.safe_dump(stubs.component(kind), sort_keys=False, width=120)
+        found[CORPUS / stubs.FOLDER / f"{kind}.yml"] = yaml_text(stubs.component(kind))
     for path, document in documents():
-        found[CORPUS / path] = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
+        found[CORPUS / path] = yaml_text(document)
     return found
 
 

@@ -104,11 +104,11 @@ def _kind(path: Path, document: dict[str, Any], schema: str) -> Kind | None:
 
 
 def _pipeline_kind(path: Path, schema: str) -> Kind | None:
-    """A pipeline job loads and validates as one; anything else of that type may be a component."""
+    """A pipeline job loads as one, and says so in its schema or validates; else it may be a component."""
     if "Component" not in schema:
         try:
             job = azure.entity("job", path)
-            if job.type == "pipeline" and azure.is_valid(job):
+            if job.type == "pipeline" and (PIPELINE_SCHEMA in schema or azure.is_valid(job)):
                 return PIPELINE
         except Exception:  # whatever azure-ai-ml raises says that it is none
             pass

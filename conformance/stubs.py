@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from conformance.values import INPUTS, OUTPUTS
+from conformance.values import CONF, INPUTS, OUTPUTS
 
 FOLDER = "stubs"
 IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu20.04"
@@ -65,13 +65,7 @@ def component(kind: str, source: str = "src") -> dict[str, Any]:
             "outputs": outputs,
             "code": source,
             "entry": {"file": "main.py"},
-            "conf": {
-                "spark.driver.cores": 1,
-                "spark.driver.memory": "2g",
-                "spark.executor.cores": 2,
-                "spark.executor.memory": "2g",
-                "spark.executor.instances": 2,
-            },
+            "conf": CONF,
         },
         "import": {
             "source": {name: {"type": "string"} for name in ("type", "connection", "query")},

@@ -46,9 +46,22 @@ WORDS: dict[str, Any] = {
     "time_zone": "UTC",
     "version": "1",
     "runtime_version": "3.3",
+    "mini_batch_size": "10kb",
+    "model_size": "medium",
+    "validation_metric_type": "coco",
+    "log_training_metrics": "enable",
+    "log_validation_loss": "enable",
+    "learning_rate_scheduler": "step",
+    "optimizer": "adam",
+    "input_data": "${{inputs.a_folder}}",
+    "append_row_to": "${{outputs.a_file_out}}",
+    "program_arguments": "--count 3",
+    "partition_keys": "region",
+    "logging_level": "DEBUG",
 }
 ALWAYS = frozenset(
-    ["type", "task", "body", "component", "trial", "inputs", "outputs", "code", "command", "environment", "data_copy_mode"]
+    ["type", "task", "body", "component", "trial", "inputs", "outputs", "code", "command", "environment", "data_copy_mode", "entry", "conf"]
+    + ["training_data", "target_column_name", "resources", "input_data"]
 )
 """Fields that a file has on every turn, as azure-ai-ml needs them or files read better with them."""
 TYPES: dict[str, Any] = {
@@ -111,6 +124,15 @@ PROCEDURE = {
     "stored_procedure_params": [{"name": "since", "value": "2026", "type": "int"}],
 }
 FILES = {"type": "file_system", "connection": "azureml:my_storage", "path": "orders/"}
+DIRECT = {**LITERALS, **{n: {**value, "mode": "direct"} for n, value in ASSETS.items() if "model" not in n}}
+"""What a Spark node takes: it mounts and downloads nothing, and azure-ai-ml forgets the mode of a model."""
+CONF = {
+    "spark.driver.cores": 1,
+    "spark.driver.memory": "2g",
+    "spark.executor.cores": 2,
+    "spark.executor.memory": "2g",
+    "spark.executor.instances": 2,
+}
 TABLE = {"type": "mltable", "path": "../stubs/table", "mode": "eval_mount"}
 
 SEARCH_SPACE = {
@@ -146,11 +168,20 @@ AUXILIARY: dict[str, dict[str, Any]] = {
 FIXED: list[tuple[re.Pattern[str], list[Any]]] = [
     (re.compile(pattern), values)
     for pattern, values in [
+        (r"<export_data in place>\.inputs$", [{"source": ASSETS["a_file"]}]),
         (r"<export_data[^>]*>\.inputs$", [{"source": ASSETS["a_file"]}, {"source": ASSETS["a_file"]}, {"source": ASSETS["a_folder"]}]),
         (r"<import>\.inputs$", [{"type": "azuresqldb", "connection": "azureml:my_connection", "query": "select 1"}]),
         (r"<import( in place)?>\.outputs$", [{"output": {**OUTPUTS["a_table_out"], "path": WORDS["path"]}}]),
         (r"<import in place>\.output$", [{**OUTPUTS["a_named_out"], "type": "mltable", "path": WORDS["path"]}]),
+        (r"<export_data in place>\.sink$", [QUERY, PROCEDURE]),
         (r"<(import_data|export_data)[^>]*>\.(source|sink)$", [QUERY, PROCEDURE, FILES]),
+        (r"\.transformer_params$", [{"imputer": [{"fields": ["a"], "parameters": {"strategy": "median"}}]}]),
+        (r"<spark[^>]*>\.inputs$", [DIRECT]),
+        (r"spark[^>]*>?\.conf$", [CONF]),
+        (r"spark[^>]*>?\.entry$", [{"file": "main.py"}]),
+        (r"spark[^>]*>?\.(py_files|jars|files|archives)\[\]$", ["helper.py"]),
+        (r"<spark[^>]*>\.outputs$", [{"a_folder_out": {**_EVERYTHING, "mode": "direct"}}]),
+        (r"<spark[^>]*>\.resources\.instance_type$", ["standard_e4s_v3"]),
         (r"<copy_data[^>]*>\.inputs$", [ASSETS]),
         (r"<copy_data[^>]*>\.outputs$", [{"a_folder_out": OUTPUTS["a_named_out"] | {"path": WORDS["path"]}}]),
         (r"^pipeline(\.jobs\.\*<[^>]*>)?\.inputs$", [INPUTS]),
@@ -181,6 +212,20 @@ LEFT_OUT: list[tuple[re.Pattern[str], str]] = [
         (r"\.stack_ensemble_settings", "azure-ai-ml fails with TypeError on any such mapping"),
         (r"\.msi_resource_id$", "azure-ai-ml fails with TypeError: its own class does not take what the schema reads"),
         (r"<(import|export)_data[^>]*>\.(source|sink)<database>\.table_name$", "XXX"),
+        (r"<parallel in place>\.comment$", "azure-ai-ml fails with TypeError: its own class does not take it"),
+        (r"<automl image[^>]*>\.test_data(_size)?\b", "azure-ai-ml fails with TypeError: image tasks take no test data"),
+        (r"<spark[^>]*>\.inputs\.\*<custom_model", "azure-ai-ml forgets the mode of a model, and Spark takes none but direct"),
+        (r"spark[^>]*>?\.entry<[^>]*>\.class_name$", "refused: only a file is an entry"),
+        (r"<spark in place>\.code<(asset|url|git|registry)>", "refused: the entry must be a file there"),
+        (r"\.augmentations$", "azure-ai-ml fails with TypeError: its own class does not take it"),
+        (r"\.environment_variables<mapping>", "a slip of the schema: a mapping with the one key `value` is taken for that value"),
+        (r"<parallel>\.task\.code<path>", "azure-ai-ml loads it, but cannot load again what it dumps of it"),
+        (r"<parallel in place>\.environment$", "azure-ai-ml fails with TypeError: its own class does not take it"),
+        (r"<automl text[^>]*>\.sweep", "azure-ai-ml loads it and fails to dump it"),
+        (r"<import in place>\.identity", "azure-ai-ml fails with TypeError: an import takes no identity"),
+        (r"_data in place>\.identity", "azure-ai-ml fails with TypeError: data transfer takes no identity"),
+        (r"<export_data in place>\.sink<file_system>", "refused: only databases are exported to"),
+        (r"<import>\.component<(import|file)>", "azure-ai-ml loads it, but cannot load again what it dumps of it"),
         (r"<export_data[^>]*>\.outputs", "refused: exporting has no output"),
         (r"<import_data[^>]*>\.inputs", "refused: importing has no input"),
     ]

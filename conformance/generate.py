@@ -92,6 +92,18 @@ def _name(path: str) -> str:
 def documents() -> Iterator[tuple[str, dict[str, Any]]]:
     """Path and content of every file of the corpus."""
     top = trees()["pipeline"]
+    jobs = {
+        name: {"type": "command", "component": f"../{stubs.FOLDER}/command.yml"} for name in ("setup", "a_node", "cleanup")
+    }
+    whole = top._replace(children=tuple(c for c in top.children if c[0] not in ("jobs", "component")))
+    for turn in range(count(whole, "pipeline")):
+        document = make(whole, "pipeline", turn)
+        yield f"job/{turn + 1}.yml", {"$schema": f"{BASE}{PIPELINE_SCHEMA}", **document, "jobs": jobs}
+    component = dict(top.children)["component"]
+    for turn in range(count(component, "pipeline.component")):
+        document = pipeline({})
+        del document["jobs"]
+        yield f"job/component_{turn + 1}.yml", {**document, "component": make(component, "pipeline.component", turn)}
     node = dict(top.children)["jobs"].item
     assert node is not None
     for name, form in node.variants:

@@ -29,7 +29,8 @@ def interface() -> tuple[dict[str, Any], dict[str, Any]]:
         literal = value["value"] if isinstance(value, dict) and "value" in value else value
         type_ = literal["type"] if isinstance(literal, dict) else _PRIMITIVE[type(literal)]
         inputs[name] = {"type": type_, "optional": True}
-    inputs.update({f"rate_{letter}": {"type": "number", "optional": True} for letter in "bcdefgh"})
+    inputs.update({f"rate_{letter}": {"type": "number", "optional": True} for letter in "bcdefghijkl"})
+    inputs["nested"] = {"type": "string", "optional": True}
     inputs["seed"] = {"type": "integer", "optional": True}
     outputs = {name: {"type": value["type"]} for name, value in OUTPUTS.items()}
     return inputs, outputs

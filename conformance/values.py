@@ -116,7 +116,7 @@ OUTPUTS = {
     "a_direct_out": {"type": "uri_folder", "mode": "direct"},
 }
 _EVERYTHING = {**OUTPUTS["a_named_out"], "path": WORDS["path"]}
-QUERY = {"type": "database", "connection": "azureml:my_connection", "query": "select * from orders"}
+QUERY = {"type": "database", "connection": "azureml:my_connection", "query": "select * from orders", "table_name": "orders"}
 PROCEDURE = {
     "type": "database",
     "connection": "azureml:my_connection",
@@ -136,7 +136,7 @@ CONF = {
 TABLE = {"type": "mltable", "path": "../stubs/table", "mode": "eval_mount"}
 
 SEARCH_SPACE = {
-    "count": {"type": "choice", "values": [16, 32]},
+    "count": {"type": "choice", "values": [16, 32, 0.5]},
     "word": {"type": "choice", "values": ["a", "b"]},
     "rate": {"type": "uniform", "min_value": 0.1, "max_value": 0.9},
     "rate_b": {"type": "loguniform", "min_value": -6.0, "max_value": -1.0},
@@ -146,7 +146,15 @@ SEARCH_SPACE = {
     "rate_f": {"type": "lognormal", "mu": 0, "sigma": 1},
     "rate_g": {"type": "qnormal", "mu": 10.0, "sigma": 2.0, "q": 1.0},
     "rate_h": {"type": "qlognormal", "mu": 1.5, "sigma": 0.5, "q": 1},
+    "rate_i": {"type": "uniform", "min_value": 1, "max_value": 9},
+    "rate_j": {"type": "quniform", "min_value": 0.1, "max_value": 0.9, "q": 0.1},
+    "rate_k": {"type": "qnormal", "mu": 10, "sigma": 2, "q": 1},
+    "rate_l": {"type": "randint", "upper": 10},
     "seed": {"type": "randint", "upper": 100},
+}
+SEARCH_SPACE["nested"] = {
+    "type": "choice",
+    "values": [{name: value for name, value in SEARCH_SPACE.items() if name.startswith("rate")} | {"n": 1, "x": 0.5, "w": "a"}],
 }
 NAMED = {name: value for name, value in ASSETS.items() if not str(value["path"]).startswith("..")}
 """What each round of a `parallel_for` may take: local files are refused there."""
@@ -171,16 +179,16 @@ FIXED: list[tuple[re.Pattern[str], list[Any]]] = [
         (r"<export_data in place>\.inputs$", [{"source": ASSETS["a_file"]}]),
         (r"<export_data[^>]*>\.inputs$", [{"source": ASSETS["a_file"]}, {"source": ASSETS["a_file"]}, {"source": ASSETS["a_folder"]}]),
         (r"<import>\.inputs$", [{"type": "azuresqldb", "connection": "azureml:my_connection", "query": "select 1"}]),
-        (r"<import( in place)?>\.outputs$", [{"output": {**OUTPUTS["a_table_out"], "path": WORDS["path"]}}]),
+        (r"<import( in place)?>\.outputs$", [{"output": {**_EVERYTHING, "type": "mltable"}}]),
         (r"<import in place>\.output$", [{**OUTPUTS["a_named_out"], "type": "mltable", "path": WORDS["path"]}]),
         (r"<export_data in place>\.sink$", [QUERY, PROCEDURE]),
         (r"<(import_data|export_data)[^>]*>\.(source|sink)$", [QUERY, PROCEDURE, FILES]),
-        (r"\.transformer_params$", [{"imputer": [{"fields": ["a"], "parameters": {"strategy": "median"}}]}]),
+        (r"\.transformer_params$", [{"imputer": [{"fields": ["a"], "parameters": {"strategy": "constant", "fill_value": 0.5}}]}]),
         (r"<spark[^>]*>\.inputs$", [DIRECT]),
         (r"spark[^>]*>?\.conf$", [CONF]),
         (r"spark[^>]*>?\.entry$", [{"file": "main.py"}]),
         (r"spark[^>]*>?\.(py_files|jars|files|archives)\[\]$", ["helper.py"]),
-        (r"<spark[^>]*>\.outputs$", [{"a_folder_out": {**_EVERYTHING, "mode": "direct"}}]),
+        (r"<spark[^>]*>\.outputs$", [{"a_folder_out": {**_EVERYTHING, "mode": "direct"}, "a_bare_out": "${{parent.outputs.a_folder_out}}"}]),
         (r"<spark[^>]*>\.resources\.instance_type$", ["standard_e4s_v3"]),
         (r"<copy_data[^>]*>\.inputs$", [ASSETS]),
         (r"<copy_data[^>]*>\.outputs$", [{"a_folder_out": OUTPUTS["a_named_out"] | {"path": WORDS["path"]}}]),
@@ -191,6 +199,10 @@ FIXED: list[tuple[re.Pattern[str], list[Any]]] = [
         ),
         (r"^pipeline\.jobs\.\*<[^>]* in place>\.outputs$", [{**OUTPUTS, "a_bare_out": "${{parent.outputs.a_folder_out}}"}]),
         (r"^pipeline(\.jobs\.\*<[^>]*>)?\.outputs$", [OUTPUTS]),
+        (r"^pipeline\.component<file>$", ["../stubs/pipeline.yml"]),
+        (r"^pipeline\.settings\.on_init$", ["setup"]),
+        (r"^pipeline\.settings\.on_finalize$", ["cleanup"]),
+        (r"^pipeline\.settings\.default_datastore$", ["azureml:workspaceblobstore"]),
         (r"<do_while>\.body$", ["${{parent.jobs.body}}"]),
         (r"<do_while>\.condition$", ["${{parent.jobs.body.outputs.again}}"]),
         (r"<do_while>\.mapping$", [{"a_folder_out": ["a_folder", "a_local_folder"], "a_table_out": "a_table"}]),
@@ -202,7 +214,7 @@ FIXED: list[tuple[re.Pattern[str], list[Any]]] = [
         (r"<parallel_for>\.items<list>$", [ITEMS]),
         (r"<parallel_for>\.items<string>$", ['[{"word": "a"}, {"word": "b"}]', "${{parent.inputs.word}}"]),
         (r"<sweep>\.search_space$", [SEARCH_SPACE]),
-        (r"<automl [^>]*>\.(training|validation|test)_data$", [TABLE, "${{parent.jobs.prepare.outputs.a_table_out}}"]),
+        (r"<automl [^>]*>\.(training|validation|test)_data$", [TABLE, ASSETS["a_named_table"], "${{parent.jobs.prepare.outputs.a_table_out}}"]),
     ]
 ]
 LEFT_OUT: list[tuple[re.Pattern[str], str]] = [
@@ -211,21 +223,27 @@ LEFT_OUT: list[tuple[re.Pattern[str], str]] = [
         (r"\.path_on_compute$", "azure-ai-ml fails with KeyError on any path there: the field looks for a folder it is not given"),
         (r"\.stack_ensemble_settings", "azure-ai-ml fails with TypeError on any such mapping"),
         (r"\.msi_resource_id$", "azure-ai-ml fails with TypeError: its own class does not take what the schema reads"),
-        (r"<(import|export)_data[^>]*>\.(source|sink)<database>\.table_name$", "XXX"),
         (r"<parallel in place>\.comment$", "azure-ai-ml fails with TypeError: its own class does not take it"),
         (r"<automl image[^>]*>\.test_data(_size)?\b", "azure-ai-ml fails with TypeError: image tasks take no test data"),
         (r"<spark[^>]*>\.inputs\.\*<custom_model", "azure-ai-ml forgets the mode of a model, and Spark takes none but direct"),
-        (r"spark[^>]*>?\.entry<[^>]*>\.class_name$", "refused: only a file is an entry"),
+        (r"spark[^>]*>?\.entry<mapping_2>", "refused: only a file is an entry"),
         (r"<spark in place>\.code<(asset|url|git|registry)>", "refused: the entry must be a file there"),
-        (r"\.augmentations$", "azure-ai-ml fails with TypeError: its own class does not take it"),
+        (r"\.augmentations\b", "azure-ai-ml fails with TypeError: its own class does not take it"),
         (r"\.environment_variables<mapping>", "a slip of the schema: a mapping with the one key `value` is taken for that value"),
         (r"<parallel>\.task\.code<path>", "azure-ai-ml loads it, but cannot load again what it dumps of it"),
-        (r"<parallel in place>\.environment$", "azure-ai-ml fails with TypeError: its own class does not take it"),
+        (r"<parallel in place>\.environment\b(?!_)", "azure-ai-ml fails with TypeError: its own class does not take it"),
         (r"<automl text[^>]*>\.sweep", "azure-ai-ml loads it and fails to dump it"),
+        (r"<import>\.inputs\.\*<(?!string)", "its inputs are the texts of its source"),
         (r"<import in place>\.identity", "azure-ai-ml fails with TypeError: an import takes no identity"),
         (r"_data in place>\.identity", "azure-ai-ml fails with TypeError: data transfer takes no identity"),
         (r"<export_data in place>\.sink<file_system>", "refused: only databases are exported to"),
         (r"<import>\.component<(import|file)>", "azure-ai-ml loads it, but cannot load again what it dumps of it"),
+        (r"<copy_data[^>]*>\.inputs\.\*<(mapping|integer|number|string|boolean)>", "refused: it takes files and folders"),
+        (r"<parallel_for>\.items<(map|list)>.*\.path<path>$", "refused: no local files there"),
+        (
+            r"<export_data[^>]*>\.inputs\.\*<((?!uri_file)|uri_file.*\.datastore|uri_file.*<asset>)",
+            "refused: it takes one input, a file or a folder",
+        ),
         (r"<export_data[^>]*>\.outputs", "refused: exporting has no output"),
         (r"<import_data[^>]*>\.inputs", "refused: importing has no input"),
     ]

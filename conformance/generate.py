@@ -89,6 +89,41 @@ def _name(path: str) -> str:
     return bare.rpartition(".")[2]
 
 
+DEFINITIONS = {
+    "component/pipeline": "pipelineComponent",
+    "component/command": "commandComponent",
+    "component/parallel": "parallelComponent",
+    "component/spark": "sparkComponent",
+    "component/import": "importComponent",
+    "component/copy_data": "dataTransferCopyComponent",
+    "component/import_data": "dataTransferImportComponent",
+    "component/export_data": "dataTransferExportComponent",
+    "environment": "environment",
+    "data": "data",
+    "model": "model",
+    "endpoint/managed_online": "managedOnlineEndpoint",
+    "endpoint/kubernetes_online": "kubernetesOnlineEndpoint",
+    "endpoint/batch": "batchEndpoint",
+    "deployment/managed_online": "managedOnlineDeployment",
+    "deployment/kubernetes_online": "kubernetesOnlineDeployment",
+    "deployment/batch": "batchDeployment",
+    "deployment/model_batch": "modelBatchDeployment",
+    "deployment/pipeline_component_batch": "pipelineComponentBatchDeployment",
+    "schedule": "schedule",
+}
+"""The schema that a definition of each kind names."""
+
+
+def definitions() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Path and content of every file that is no pipeline job."""
+    for kind, schema in DEFINITIONS.items():
+        field = trees()[kind]
+        for turn in range(count(field, kind)):
+            document = make(field, kind, turn)
+            document.pop("$schema", None)
+            yield f"{kind.replace('/', '_')}/{turn + 1}.yml", {"$schema": f"{BASE}{schema}.schema.json", **document}
+
+
 def documents() -> Iterator[tuple[str, dict[str, Any]]]:
     """Path and content of every file of the corpus."""
     top = trees()["pipeline"]
@@ -168,7 +203,7 @@ def texts() -> dict[Path, str]:
         found[CORPUS / stubs.FOLDER / path] = text
     for kind in stubs.KINDS:
         found[CORPUS / stubs.FOLDER / f"{kind}.yml"] = yaml_text(stubs.component(kind))
-    for path, document in documents():
+    for path, document in (*documents(), *definitions()):
         found[CORPUS / path] = yaml_text(document)
     return found
 

@@ -61,7 +61,7 @@ WORDS: dict[str, Any] = {
 }
 ALWAYS = frozenset(
     ["type", "task", "body", "component", "trial", "inputs", "outputs", "code", "command", "environment", "data_copy_mode", "entry", "conf"]
-    + ["training_data", "target_column_name", "resources", "input_data"]
+    + ["name", "endpoint_name", "path", "trigger", "create_job", "training_data", "target_column_name", "resources", "input_data"]
 )
 """Fields that a file has on every turn, as azure-ai-ml needs them or files read better with them."""
 TYPES: dict[str, Any] = {
@@ -156,6 +156,28 @@ SEARCH_SPACE["nested"] = {
     "type": "choice",
     "values": [{name: value for name, value in SEARCH_SPACE.items() if name.startswith("rate")} | {"n": 1, "x": 0.5, "w": "a"}],
 }
+_DESCRIBED = {"description": "What this is for", "optional": True}
+COMPONENT_INPUTS: dict[str, Any] = {
+    "word": {"type": "string", "default": "a", "enum": ["a", "b"], **_DESCRIBED},
+    "count": {"type": "integer", "default": 3, "min": 1, "max": 9},
+    "rate": {"type": "number", "default": "0.5", "min": "0.1", "max": "0.9", "optional": True},
+    "rate_b": {"type": "number", "default": 0.5, "min": 0.1, "max": 0.9},
+    "flag": {"type": "boolean", "default": True},
+    "a_folder": {"type": "uri_folder", "mode": "ro_mount", "intellectual_property": {"protection_level": "none"}},
+    "a_file": {"type": "uri_file", "mode": "download", **_DESCRIBED},
+    "a_table": {"type": "mltable", "mode": "eval_mount"},
+    "a_model": {"type": "mlflow_model", "mode": "direct"},
+}
+COMPONENT_OUTPUTS: dict[str, Any] = {
+    "a_folder_out": {"type": "uri_folder", "mode": "rw_mount", "description": "What this is for"},
+    "a_model_out": {"type": "custom_model", "mode": "upload", "intellectual_property": {"protection_level": "none"}},
+}
+PRIMITIVE_OUTPUTS: dict[str, Any] = {
+    **COMPONENT_OUTPUTS,
+    "again": {"type": "boolean", "description": "Whether to go on", "early_available": True, "mode": "upload"}
+    | {"intellectual_property": {"protection_level": "none"}},
+}
+_PORTS_ALONE = {name: value for name, value in COMPONENT_INPUTS.items() if name.startswith("a_")}
 NAMED = {name: value for name, value in ASSETS.items() if not str(value["path"]).startswith("..")}
 """What each round of a `parallel_for` may take: local files are refused there."""
 ITEMS = [{**LITERALS, **NAMED, "a_folder": {**NAMED["a_folder"]}}, {**LITERALS, **NAMED, "word": "other"}]
@@ -199,6 +221,24 @@ FIXED: list[tuple[re.Pattern[str], list[Any]]] = [
         ),
         (r"^pipeline\.jobs\.\*<[^>]* in place>\.outputs$", [{**OUTPUTS, "a_bare_out": "${{parent.outputs.a_folder_out}}"}]),
         (r"^pipeline(\.jobs\.\*<[^>]*>)?\.outputs$", [OUTPUTS]),
+        (r"^component/pipeline\.jobs$", [{"only": {"type": "command", "component": "../stubs/command.yml"}}]),
+        (r"^component/import_data\.outputs$", [{"sink": {"type": "mltable"}}]),
+        (r"^component/export_data\.inputs$", [{"source": {"type": "uri_file"}}]),
+        (r"^component/import\.source$", [{name: COMPONENT_INPUTS["word"] for name in ("type", "connection", "query", "path")}]),
+        (r"^component/copy_data\.inputs$", [_PORTS_ALONE]),
+        (r"^component/\w+\.inputs$", [COMPONENT_INPUTS]),
+        (r"^component/(command|pipeline)\.outputs$", [PRIMITIVE_OUTPUTS]),
+        (r"^component/copy_data\.outputs$", [{"a_folder_out": COMPONENT_OUTPUTS["a_model_out"] | {"description": "x"}}]),
+        (r"^component/\w+\.outputs$", [COMPONENT_OUTPUTS]),
+        (r"^(data|model)\.path$|\.model<[^>]*>\.path$", ["../stubs/data"]),
+        (r"^data\.type$", ["uri_folder"]),
+        (r"^deployment/kubernetes_online\.type$", ["kubernetes"]),
+        (r"^deployment/managed_online\.type$", ["managed"]),
+        (r"code_configuration\.code$", ["../stubs/src"]),
+        (r"code_configuration\.scoring_script$", ["score.py"]),
+        (r"^schedule\.trigger<.*>\.(start|end)_time$", ["2026-01-31T06:00:00"]),
+        (r"^schedule\.create_job<[^>]*>\.job$", ["../job/1.yml", "azureml:a_job"]),
+        (r"\.settings\.on_(init|finalize)$", ["a_node"]),
         (r"^pipeline\.component<file>$", ["../stubs/pipeline.yml"]),
         (r"^pipeline\.settings\.on_init$", ["setup"]),
         (r"^pipeline\.settings\.on_finalize$", ["cleanup"]),
@@ -239,6 +279,15 @@ LEFT_OUT: list[tuple[re.Pattern[str], str]] = [
         (r"<export_data in place>\.sink<file_system>", "refused: only databases are exported to"),
         (r"<import>\.component<(import|file)>", "azure-ai-ml loads it, but cannot load again what it dumps of it"),
         (r"<copy_data[^>]*>\.inputs\.\*<(mapping|integer|number|string|boolean)>", "refused: it takes files and folders"),
+        (r"^component/import_data\.inputs", "refused: importing has no input"),
+        (r"^component/export_data\.outputs", "refused: exporting has no output"),
+        (r"^component/[a-z_]+\.inputs\.\*(<path[^>]*>)?\.default$", "refused: an asset has no default"),
+        (r"^component/import\.source\.\*\.(min|max|default<(number|boolean)>)", "its sources are texts"),
+        (r"^endpoint/batch\.identity", "azure-ai-ml fails with TypeError: its own class takes no identity"),
+        (r"^deployment/kubernetes_online\.(environment|model)<registry>", "refused: not for Kubernetes"),
+        (r"^deployment/model_batch\.settings\.instance_count", "refused beside `resources`"),
+        (r"^schedule\.create_job<(command|spark)", "schedules of a lone job, which is no pipeline"),
+        (r"^schedule\.create_job<pipeline>\.identity<user_identity>", "refused, though the schema has it"),
         (r"<parallel_for>\.items<(map|list)>.*\.path<path>$", "refused: no local files there"),
         (
             r"<export_data[^>]*>\.inputs\.\*<((?!uri_file)|uri_file.*\.datastore|uri_file.*<asset>)",

@@ -9,7 +9,7 @@ COMPILE := $(BIN)/python -m compileall -q cli dsl compiler lowering runner
 SCRIPTS = $(sort $(dir $(wildcard components/*/*/*.py components/*/*/*/*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint bench bench-peers docs baselines clean
+.PHONY: help demo test test-fast lint bench bench-peers conformance fields docs baselines clean
 .DELETE_ON_ERROR:
 
 help: ## say what there is to make
@@ -58,6 +58,12 @@ bench: $(VENV)/.dev ## time whole processes, beside azure-ai-ml; table and .benc
 
 bench-peers: ## install miniwdl and kfp, each into an environment of its own, for bench to find
 	PYTHON=$(PYTHON) bench/peers.sh
+
+conformance: $(VENV)/.dev ## how much of Azure ML's YAML comes back the same: CORPUS=folder, or those at hand
+	@$(BIN)/python -m conformance $(if $(CORPUS),$(CORPUS) conformance/fields) $(CONFORMANCE_ARGS)
+
+fields: $(VENV)/.dev ## rewrite conformance/fields.json and the corpus made from it
+	$(BIN)/python -m conformance.generate
 
 docs: $(VENV)/.dev ## rewrite the generated pages under docs/
 	$(BIN)/python docs/generate.py

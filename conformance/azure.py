@@ -1,4 +1,4 @@
-"""From a YAML file to what azure-ai-ml makes of it: its dictionary and its REST object, as plain data, and their anchors.
+"""From a YAML file to what azure-ai-ml makes of it: dictionary and REST object as plain data, and their anchors.
 
 azure-ai-ml is imported once, here, with preview nodes on: the switch is read when its schemas are made, so this module
 must be the first to import it. Nothing of what it logs, warns of or prints gets out; nothing goes over the network.
@@ -119,9 +119,7 @@ def _resolve(parent: Any, tree: Any, path: tuple[str, ...], bases: dict[tuple[st
         if component is not None and "componentId" in holder:
             spec = _rest(component)
             bases[below] = _base(component)
-            _resolve(
-                component, spec["properties"]["componentSpec"], (*below, "properties", "componentSpec"), bases
-            )
+            _resolve(component, spec["properties"]["componentSpec"], (*below, "properties", "componentSpec"), bases)
             holder["componentId"] = spec
 
 

@@ -32,9 +32,7 @@ def differences(left: Any, right: Any, path: str = "") -> Iterator[Difference]:
     """Every difference, outermost first in the left's order. `1`, `1.0` and `true` are three different values."""
     if isinstance(left, dict) and isinstance(right, dict):
         for key in [*left, *(k for k in right if k not in left)]:
-            yield from differences(
-                left.get(key, ABSENT), right.get(key, ABSENT), f"{path}.{key}" if path else str(key)
-            )
+            yield from differences(left.get(key, ABSENT), right.get(key, ABSENT), f"{path}.{key}" if path else str(key))
     elif isinstance(left, list) and isinstance(right, list):
         for index in range(max(len(left), len(right))):
             yield from differences(

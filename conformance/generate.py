@@ -128,7 +128,8 @@ def documents() -> Iterator[tuple[str, dict[str, Any]]]:
     """Path and content of every file of the corpus."""
     top = trees()["pipeline"]
     jobs = {
-        name: {"type": "command", "component": f"../{stubs.FOLDER}/command.yml"} for name in ("setup", "a_node", "cleanup")
+        name: {"type": "command", "component": f"../{stubs.FOLDER}/command.yml"}
+        for name in ("setup", "a_node", "cleanup")
     }
     whole = top._replace(children=tuple(c for c in top.children if c[0] not in ("jobs", "component")))
     for turn in range(count(whole, "pipeline")):

@@ -37,7 +37,9 @@ KINDS = (
     Kind("online deployment", "online_deployment", r"\w*OnlineDeployment\.schema"),
     Kind("batch endpoint", "batch_endpoint", r"batchEndpoint\.schema"),
     Kind(
-        "pipeline component deployment", "pipeline_component_batch_deployment", r"pipelineComponentBatchDeployment\.schema"
+        "pipeline component deployment",
+        "pipeline_component_batch_deployment",
+        r"pipelineComponentBatchDeployment\.schema",
     ),
     Kind("model batch deployment", "model_batch_deployment", r"modelBatchDeployment\.schema"),
     Kind("batch deployment", "batch_deployment", r"batchDeployment\.schema"),

@@ -7,6 +7,7 @@ mappings have no order, and that comments are not read, needs no function.)
 
 import os
 from collections.abc import Callable, Mapping
+from pathlib import PurePath
 from typing import Any, NamedTuple
 
 PATH_KEYS = frozenset(["path", "uri", "code", "additional_includes"])
@@ -67,7 +68,7 @@ def anchored(
         bare = value.removeprefix("file:").removeprefix("azureml:")
         if not bare or "://" in bare or "${{" in bare:
             return value
-        full = os.path.realpath(os.path.join(base, bare))
+        full = os.path.realpath(PurePath(base, bare))
         if not exists(full):
             return value
         return copied.source(full) if copied is not None else full

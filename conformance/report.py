@@ -16,7 +16,9 @@ def text(rows: Sequence[Row], other: Sequence[tuple[str, Kind]], verbose: bool) 
     """The table of pipelines, the reason of every failure, the table of other kinds, the summary."""
     width = max([len(row.path) for row in rows], default=8) + 2
     lines = [
-        f"{'pipeline':<{width}}" + "".join(f"{name:<9}" for name in STEPS) + f"{'import ms':>10}{'azure ms':>10}".rstrip()
+        f"{'pipeline':<{width}}"
+        + "".join(f"{name:<9}" for name in STEPS)
+        + f"{'import ms':>10}{'azure ms':>10}".rstrip()
     ]
     for row in rows:
         marks = "".join(f"{MARKS[step.state]:<9}" for step in row.steps)

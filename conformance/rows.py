@@ -19,7 +19,7 @@ STEPS = ("import", "format", "check", "compile", "load", "dict", "rest")
 Importer = Callable[[Path, Path], str]
 
 
-class Failed(Exception):
+class StepError(Exception):
     """A step that did not do what it should; the message says why, in one line."""
 
     def __init__(self, reason: str, found: tuple[Difference, ...] = ()) -> None:
@@ -56,11 +56,11 @@ class Row(NamedTuple):
 
 
 def imported(path: Path, target: Path) -> str:
-    """The program for a YAML file, as it would lie at `target`; Failed if the decompiler reports an error."""
+    """The program for a YAML file, as it would lie at `target`; StepError if the decompiler reports an error."""
     try:
         decompiler = importlib.import_module("mlp_lang.decompiler")
     except ModuleNotFoundError as error:
-        raise Failed(f"no decompiler here: {error}") from error
+        raise StepError(f"no decompiler here: {error}") from error
     result = decompiler.decompile_text(path.read_text(encoding="utf-8"), path, target)
     _refuse(result.diagnostics)
     return str(result.text)
@@ -79,7 +79,7 @@ def row(definition: Definition, shown: str, folder: Path, importer: Importer = i
         try:
             getattr(taken, f"step_{name}")()
             steps.append(Step(name, "ok", time.perf_counter() - start))
-        except Failed as failure:
+        except StepError as failure:
             steps.append(Step(name, "failed", time.perf_counter() - start, str(failure), failure.found))
         except Exception as error:  # a crash of any part is a finding about this file, and no end of the table
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
@@ -113,9 +113,9 @@ class _Taken:
         """What import writes is in canonical form already, and stays so."""
         once = _formatted(self.program, self.text)
         if _formatted(self.program, once) != once:
-            raise Failed("formatting twice gives another text")
+            raise StepError("formatting twice gives another text")
         if once != self.text:
-            raise Failed(f"not in canonical form: {_first_change(self.text, once)}")
+            raise StepError(f"not in canonical form: {_first_change(self.text, once)}")
 
     def step_check(self) -> None:
         from mlp_lang.compiler import check_file
@@ -129,7 +129,7 @@ class _Taken:
         compilation = compile_file(self.program)
         _refuse(compilation.diagnostics)
         if not compilation.graphs:
-            raise Failed("the program has no pipeline")
+            raise StepError("the program has no pipeline")
         build = lower(compilation.graphs[-1])  # pipelines that others use as components come before those
         _refuse(build.diagnostics)
         self.built = build.write(self.folder / "build")
@@ -139,11 +139,11 @@ class _Taken:
         names = ("pipeline.yml",) if self.definition.kind == PIPELINE else ("component.yml", "pipeline.yml")
         path = next((p for p in (self.built / name for name in names) if p.exists()), None)
         if path is None:
-            raise Failed(f"the build has no {' or '.join(names)}")
+            raise StepError(f"the build has no {' or '.join(names)}")
         try:
             again = azure.entity(self.definition.kind.loader, path)
         except Exception as error:
-            raise Failed(f"azure-ai-ml refuses the build: {error}"[:400]) from error
+            raise StepError(f"azure-ai-ml refuses the build: {error}"[:400]) from error
         self.left = azure.understood(self.entity)
         self.right = azure.understood(again)
 
@@ -160,7 +160,7 @@ class _Taken:
         right = normalised(getattr(self.right, tree), self.right.bases, copied)
         found = tuple(differences(left, right))
         if found:
-            raise Failed(str(found[0]), found)
+            raise StepError(str(found[0]), found)
 
 
 def _formatted(path: Path, text: str) -> str:
@@ -179,7 +179,7 @@ def _refuse(diagnostics: Any) -> None:
     errors = [d for d in diagnostics if d.severity is Severity.ERROR]
     if errors:
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        raise Failed(f"{errors[0].code}: {errors[0].message}{more}")
+        raise StepError(f"{errors[0].code}: {errors[0].message}{more}")
 
 
 def _first_change(before: str, after: str) -> str:

@@ -1,4 +1,4 @@
-"""What the generated files refer to: a component of each kind, with the inputs and outputs that nodes bind, and real files."""
+"""What the generated files refer to: components with the inputs and outputs that nodes bind, and real files."""
 
 import re
 from typing import Any
@@ -10,8 +10,8 @@ IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu20.04"
 KINDS = ("command", "parallel", "spark", "import", "copy_data", "pipeline")
 FILES = {
     "src/main.py": 'print("hello")\n',
-    "src/score.py": "def init():\n    pass\n\n\ndef run(mini_batch):\n    return mini_batch\n",
-    "src/helper.py": "GREETING = 'hello'\n",
+    "src/score.py": "def run(mini_batch: list[str]) -> list[str]:\n    return mini_batch\n",
+    "src/helper.py": 'GREETING = "hello"\n',
     "conda.yml": "name: stub\nchannels: [conda-forge]\ndependencies: [python=3.11, pip]\n",
     "context/Dockerfile": f"FROM {IMAGE}\n",
     "data/a.csv": "a,b\n1,2\n",
@@ -81,7 +81,9 @@ def component(kind: str, source: str = "src") -> dict[str, Any]:
         "pipeline": {
             "inputs": inputs,
             "outputs": outputs,
-            "jobs": {"only": {"type": "command", "component": "./command.yml", "inputs": {"word": "${{parent.inputs.word}}"}}},
+            "jobs": {
+                "only": {"type": "command", "component": "./command.yml", "inputs": {"word": "${{parent.inputs.word}}"}}
+            },
         },
     }
     type_ = "data_transfer" if kind == "copy_data" else kind

@@ -1,6 +1,2 @@
-def init():
-    pass
-
-
-def run(mini_batch):
+def run(mini_batch: list[str]) -> list[str]:
     return mini_batch

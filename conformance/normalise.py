@@ -6,12 +6,20 @@ mappings have no order, and that comments are not read, needs no function.)
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
 PATH_KEYS = frozenset(["path", "uri", "code", "additional_includes"])
 """Fields that azure-ai-ml takes for a local path if one is there: assets, artefacts, code, build contexts."""
+CODE_KEYS = frozenset(["code", "additional_includes"])
+OWN_NAMES = frozenset(["inputs", "outputs", "environment_variables", "tags", "properties", "conf"])
+"""Maps whose keys their author names: a `path` among them is no field."""
+TYPE_KEYS = ("type", "job_input_type", "jobInputType")
+ASSET_TYPES = frozenset(["uri_file", "uri_folder", "mltable", "mlflow_model", "custom_model", "triton_model"])
+ELSEWHERE = re.compile(r"[\w+.-]+:|[\w.-]+@\w+$")
+"""A scheme, or what follows `azureml:` in the name of something registered: `name:1`, `name@latest`."""
 OWN_TAG = "mlp."
 Path = tuple[str, ...]
 
@@ -52,28 +60,31 @@ def anchored(
     """Relative paths of local files and folders become full ones, of the original where the build made a copy.
 
     Azure ML uploads what such a path leads to, and never sees the path; where it is anchored is where the definition
-    lies. azure-ai-ml's dictionary shows some of them with `azureml:` before the path, which says nothing. A path that
-    leads nowhere stays as it is written, and so does a copy that mixes several folders."""
+    lies. azure-ai-ml's dictionary shows some of them with `azureml:` before the path, which says nothing. Under the
+    same keys stand words that are no local paths (a folder in a file system, a route): what is in no asset, begins
+    with no dot and leads nowhere stays as it is written, and so does a copy that mixes several folders."""
 
-    def convert(path: Path, value: Any, base: str) -> Any:
+    def convert(path: Path, value: Any, base: str, asset: bool) -> Any:
         base = bases.get(path, base)
         if isinstance(value, dict):
-            return {key: convert((*path, key), item, base) for key, item in value.items()}
+            inside = any(str(value.get(key)) in ASSET_TYPES for key in TYPE_KEYS)
+            return {key: convert((*path, key), item, base, inside or key in CODE_KEYS) for key, item in value.items()}
         if isinstance(value, list):
-            return [convert((*path, str(i)), item, base) for i, item in enumerate(value)]
-        named = path[-2:] if path and path[-1].isdigit() else path[-1:]
-        return local(value, base) if isinstance(value, str) and PATH_KEYS.intersection(named) else value
+            return [convert((*path, str(i)), item, base, asset) for i, item in enumerate(value)]
+        field = path[:-1] if path and path[-1].isdigit() else path
+        is_path = bool(field) and field[-1] in PATH_KEYS and not OWN_NAMES.intersection(field[-2:-1])
+        return local(value, base, asset) if is_path and isinstance(value, str) else value
 
-    def local(value: str, base: str) -> str:
+    def local(value: str, base: str, asset: bool) -> str:
         bare = value.removeprefix("file:").removeprefix("azureml:")
-        if not bare or "://" in bare or "${{" in bare:
+        if not bare or "${{" in bare or ELSEWHERE.match(bare):
             return value
         full = os.path.realpath(PurePath(base, bare))
-        if not exists(full):
+        if not (asset or bare.startswith(".") or exists(full)):
             return value
         return copied.source(full) if copied is not None else full
 
-    return convert((), tree, bases.get((), "."))
+    return convert((), tree, bases.get((), "."), False)
 
 
 def literals_as_text(tree: Any) -> Any:

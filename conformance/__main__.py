@@ -14,6 +14,7 @@ from conformance.rows import Row, row
 
 ROOT = Path(__file__).resolve().parent.parent
 OWN = ROOT / "conformance" / "fields"
+EXPECTED = ROOT / "conformance" / "expected.json"
 FIELD = ROOT.parent / "shared" / "corpus" / "azureml-examples"
 
 
@@ -25,6 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", default="", metavar="PATTERN", help="part of a path, or a pattern with * for one")
     parser.add_argument("--verbose", action="store_true", help="show where the two sides differ")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="leave programs and builds in this folder")
+    parser.add_argument("--record", action="store_true", help="write which of the own corpus pass to expected.json")
     options = parser.parse_args(arguments)
     folders = options.folders or [folder for folder in (FIELD, OWN) if folder.is_dir()]
     for folder in folders:
@@ -48,6 +50,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(json.dumps(report.document(rows, other), indent=2))
     else:
         print(report.text(rows, other, options.verbose))
+    if options.record:
+        passing = sorted(r.path for r in rows if r.passed and r.path.startswith(f"{OWN.relative_to(ROOT).as_posix()}/"))
+        EXPECTED.write_text(json.dumps({"passing": passing}, indent=2) + "\n", encoding="utf-8")
     if not rows and not other:
         print("nothing to measure", file=sys.stderr)
         return 2

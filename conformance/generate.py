@@ -1,6 +1,7 @@
 """From azure-ai-ml's schemas to fields.json and the corpus under fields/: `python -m conformance.generate`.
 
 `--check` writes nothing and exits with 1 if what would be written differs: azure-ai-ml has got a field or lost one.
+Rows that no file exercises are said, and exit with 1 too.
 A file has as much as goes together; what comes in several forms takes turns, a file each.
 """
 
@@ -14,9 +15,10 @@ from typing import Any
 import yaml
 
 from conformance import stubs
+from conformance.cover import covered
 from conformance.kinds import PIPELINE_SCHEMA
 from conformance.schema import Field, Row, rows, trees
-from conformance.values import ALWAYS, AUXILIARY, fixed, left_out, word
+from conformance.values import ALWAYS, AUXILIARY, LEFT_OUT, fixed, left_out, word
 
 HERE = Path(__file__).resolve().parent
 TABLE = HERE / "fields.json"
@@ -209,6 +211,16 @@ def texts() -> dict[Path, str]:
     return found
 
 
+def uncovered() -> list[str]:
+    """Rows that no file has and that are not left out for a reason."""
+    kinds = {schema: kind for kind, schema in DEFINITIONS.items()} | {PIPELINE_SCHEMA.partition(".")[0]: "pipeline"}
+    exercised: set[str] = set()
+    for _, document in (*documents(), *definitions()):
+        kind = kinds[document["$schema"].removeprefix(BASE).partition(".")[0]]
+        exercised.update(covered(document, trees()[kind], kind))
+    return [row.path for row in table() if row.path not in exercised and not left_out(row.path)]
+
+
 def main(arguments: list[str] | None = None) -> int:
     """0 if all is as generated, or written now; 1 under --check if a file differs."""
     parser = argparse.ArgumentParser(prog="generate", description=__doc__)
@@ -221,7 +233,18 @@ def main(arguments: list[str] | None = None) -> int:
         if not check:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(wanted[path], encoding="utf-8")
-    return 1 if stale and check else 0
+    strays = sorted({p for p in CORPUS.rglob("*") if p.is_file()} - set(wanted)) if CORPUS.is_dir() else []
+    for path in strays:
+        print(f"{'not generated' if check else 'removes'}: {path.relative_to(HERE.parent)}")
+        if not check:
+            path.unlink()
+    missing = uncovered()
+    for row in missing:
+        print(f"in no file: {row}")
+    unused = [pattern.pattern for pattern, _ in LEFT_OUT if not any(pattern.search(row.path) for row in table())]
+    for text in unused:
+        print(f"left out, but nothing there: {text}")
+    return 1 if missing or unused or ((stale or strays) and check) else 0
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from conformance.differences import differences
 from conformance.normalise import Copied, anchored, literals_as_text, normalised, without_own_tags
 

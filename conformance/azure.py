@@ -81,6 +81,19 @@ def understood(loaded: Any) -> Loaded:
     return Loaded(dictionary, rest, bases)
 
 
+def uploads(folder: str) -> frozenset[str]:
+    """The files that Azure ML would upload from a code folder, by their names in it; caches of Python left out."""
+    if not Path(folder).is_dir():
+        return frozenset()
+    with quiet():
+        from azure.ai.ml._utils._asset_utils import get_ignore_file, get_upload_files_from_folder
+
+        ignored = get_ignore_file(folder)
+        found = get_upload_files_from_folder(folder, prefix="", ignore_file=ignored)
+    names = (os.path.relpath(path, folder).replace(os.sep, "/") for path, _ in found)
+    return frozenset(name for name in names if "__pycache__" not in name)
+
+
 def plain(value: Any) -> Any:
     """The same as mappings, lists and scalars alone: what a YAML or JSON text can say."""
     if isinstance(value, Mapping):

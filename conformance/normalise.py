@@ -25,10 +25,14 @@ Path = tuple[str, ...]
 
 
 class Copied(NamedTuple):
-    """A build: its folder, and for the files it copied, path in the build -> source file."""
+    """A build: its folder, and for the files it copied, path in the build -> source file.
+
+    `uploads` gives the names of the files that Azure ML would upload from a folder: a copy that lacks one is no copy.
+    Definitions (`.yml`) may be lacking: the build has them elsewhere, and Azure ML reads them, not the code."""
 
     folder: str
     copies: Mapping[str, str]
+    uploads: Callable[[str], frozenset[str]] = lambda _: frozenset()
 
     def source(self, path: str) -> str:
         """What a path in the build was copied from; the path itself if it was not, or not as a whole."""
@@ -37,12 +41,18 @@ class Copied(NamedTuple):
             return os.path.realpath(self.copies[inside])
         start = f"{inside}/"
         roots = set()
+        tails = set()
         for target, source in self.copies.items():
             if target.startswith(start):
                 tail = target[len(start) :]
+                tails.add(tail)
                 full = os.path.realpath(source).replace(os.sep, "/")
                 roots.add(full[: -len(tail) - 1] if full.endswith(f"/{tail}") else full)
-        return roots.pop() if len(roots) == 1 else path
+        if len(roots) != 1:
+            return path
+        root = roots.pop()
+        lacking = sorted(n for n in self.uploads(root) - tails if not n.endswith((".yml", ".yaml")))
+        return f"{root} without {lacking[0]}" if lacking else root
 
 
 def normalised(

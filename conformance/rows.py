@@ -155,7 +155,7 @@ class _Taken:
 
     def _equal(self, tree: str) -> None:
         assert self.left is not None and self.right is not None
-        copied = Copied(os.path.realpath(self.built), self.copies)
+        copied = Copied(os.path.realpath(self.built), self.copies, azure.uploads)
         left = normalised(getattr(self.left, tree), self.left.bases)
         right = normalised(getattr(self.right, tree), self.right.bases, copied)
         found = tuple(differences(left, right))

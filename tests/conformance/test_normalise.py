@@ -62,6 +62,21 @@ def test_what_is_there_is_a_path_without_a_dot_too(tmp_path: Path) -> None:
     assert left != anchored({"code": "code"}, {(): str(tmp_path / "build")})
 
 
+# what Azure ML would upload from the source, is the copy whole?
+UPLOADS = [
+    ({"main.py", "sub/more.py"}, True),
+    ({"main.py", "component.yml"}, True),
+    ({"main.py", "sub/more.py", "data.csv"}, False),
+]
+
+
+@pytest.mark.parametrize(("names", "whole"), UPLOADS)
+def test_a_copy_that_lacks_a_file_is_none(names: set[str], whole: bool) -> None:
+    copied = COPIED._replace(uploads=lambda _: frozenset(names))
+    found = anchored({"code": "./components/a/code"}, {(): "/build"}, copied, exists=lambda _: False)
+    assert found == {"code": "/src/a" if whole else "/src/a without data.csv"}
+
+
 def test_a_component_anchors_its_own_paths() -> None:
     tree = {"code": "./x", "jobs": {"a": {"component": {"code": "./x"}, "inputs": {}}}}
     bases = {(): "/one", ("jobs", "a", "component"): "/two"}

@@ -30,6 +30,8 @@ $schema: https://azuremlschemas.azureedge.net/latest/commandComponent.schema.jso
 type: command
 name: train
 version: "1"
+display_name: Train
+is_deterministic: true
 inputs:
   rows: {type: uri_file}
   seed: {type: integer, default: 1}

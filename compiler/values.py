@@ -59,11 +59,14 @@ class Thing(NamedTuple):
 
 
 class SearchSpace(NamedTuple):
-    """`log_uniform(1e-5, 1e-2)`: every value that a search may try; `span` is the call."""
+    """`log_uniform(1e-5, 1e-2)`: every value that a search may try, as Azure ML has it (see compiler/spaces.py).
+
+    `span` is the call, `places` are the values of a `choice`."""
 
     function: str
-    arguments: tuple[Value, ...]
+    document: dict[str, Value]
     span: Span
+    places: tuple[Span, ...] = ()
 
 
 class Bad(NamedTuple):

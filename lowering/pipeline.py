@@ -159,11 +159,11 @@ def _job(node: Node, extra: Extra, bound: Mapping[tuple[str, str], str], local: 
         job["trial" if node.kind == "sweep" else "component"] = extra.component
     if node.title and node.title != node.name:
         job["display_name"] = node.title
-    in_place = node.component.in_place
+    in_place = node.component.in_place and node.kind != "sweep"  # a trial in place declares its ports like any other
     if node.description:
         job["description" if in_place and node.kind in DESCRIBED else "comment"] = node.description
     if isinstance(extra.component, dict):
-        job.update(extra.component)
+        job.update({"trial": extra.component} if node.kind == "sweep" else extra.component)
     run = node.run
     if run is not _DEFAULT and run.compute is not None:
         job["compute"] = compute_reference(run.compute)
@@ -190,6 +190,8 @@ def _job(node: Node, extra: Extra, bound: Mapping[tuple[str, str], str], local: 
     outputs.update((name, {"type": "uri_folder"}) for name in extra.outputs)
     if outputs:
         job["outputs"] = outputs
+    if node.search is not None:
+        job.update(node.search)
     if run is not _DEFAULT:
         _run(node.kind, run, job)
     return job
@@ -221,7 +223,7 @@ def _job_outputs(node: Node, bound: Mapping[tuple[str, str], str]) -> dict[str, 
     A job that is its own definition says their types; what a component says of them, its jobs need not repeat."""
     outputs: dict[str, Any] = {}
     settings = {s.port: s for s in node.outputs}
-    in_place = node.component.in_place
+    in_place = node.component.in_place and node.kind != "sweep"
     for port in node.component.outputs:
         feeds = bound.get((node.name, port.name))
         setting = settings.get(port.name)

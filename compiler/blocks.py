@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from mlp_lang.compiler import search, settings
+from mlp_lang.compiler import automl, search, settings
 from mlp_lang.compiler.checks import unknown_word
 from mlp_lang.compiler.expressions import Evaluator
 from mlp_lang.compiler.graph import OutputSetting
@@ -50,6 +50,8 @@ def stage_block(context: "Context", instance: Instance, block: syntax.Block) -> 
     """Read one block of a stage into the instance."""
     word = block.name.text
     scope = instance.scope
+    if instance.kind == "automl" and automl.block(context, instance, block):
+        return
     if word == "run":
         _run(context, instance, block)
     elif word == "inputs":
@@ -70,7 +72,7 @@ def stage_block(context: "Context", instance: Instance, block: syntax.Block) -> 
         search.read_block(context, instance, block)
     elif word != "define":
         forgive(context.report, block.items)
-        unknown_word(context.report, "MLP0208", "block of a stage", block.name, list(_BLOCKS))
+        unknown_word(context.report, "MLP0208", "block of a stage", block.name, [*_BLOCKS, *automl.words(instance)])
     elif instance.interface is not None and instance.interface.origin != "inline":
         message = "a `define` block belongs to `using command` and its like"
         context.report.error("MLP0208", message, block.name.span)

@@ -26,6 +26,7 @@ class Instance:
         "after",
         "bindings",
         "declassified",
+        "definition",
         "deployment",
         "environment",
         "evaluated",
@@ -68,6 +69,7 @@ class Instance:
         self.sources: dict[str, tuple[tuple[Instance, str], ...]] = {}
         self.spaces: dict[str, SearchSpace] = {}  # inputs that a `tune` searches
         self.search: dict[str, Any] | None = None  # what its `search` block says, as Azure ML has it
+        self.definition: dict[str, Any] = {}  # what an AutoML stage says beside its inputs, as Azure ML has it
         self.after: dict[str, Instance] = {}
         self.run = Run()
         self.extra: dict[str, Any] = {}  # fields of the job that have no place in `run`, as Azure ML has them

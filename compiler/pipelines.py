@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mlp_lang.compiler import blocks, deploys, gates, privacy, profiles, schedules, search, settings, stages
+from mlp_lang.compiler import automl, blocks, deploys, gates, privacy, profiles, schedules, search, settings, stages
 from mlp_lang.compiler.checks import report_misfit, resolve_type
 from mlp_lang.compiler.components import Components
 from mlp_lang.compiler.data import Datum, compile_data, compile_param, declare_data, declare_param
@@ -361,6 +361,8 @@ class _Compilation:
         component = specialiser.component(instance)
         if instance.environment is not None:
             component = component._replace(environment=instance.environment)
+        if instance.kind == "automl":
+            automl.say_output(instance)
         bindings = instance.bindings
         if instance.modes:
             bindings = {k: _with_mode(b, instance.modes.get(k)) for k, b in bindings.items()}

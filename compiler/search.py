@@ -14,7 +14,7 @@ from mlp_lang.compiler.graph import Component, Run
 from mlp_lang.compiler.instances import Instance
 from mlp_lang.compiler.interface import Input, Interface
 from mlp_lang.compiler.settings import RAW, Argument
-from mlp_lang.compiler.types import FLOAT, INT, STRING, Scalar, Union
+from mlp_lang.compiler.types import FLOAT, INT, STRING, EnumType, Scalar, Union
 from mlp_lang.compiler.unroll import forgive
 from mlp_lang.compiler.values import SearchSpace
 from mlp_lang.compiler.vocabulary import DURATION, NATURAL, POSITIVE, Field, put, words
@@ -54,7 +54,9 @@ GOALS: dict[str, Call] = {
 _SEED = (Argument("seed", INT), "seed")
 _LOGBASE = (Argument("logbase", Union((FLOAT, STRING))), "logbase")
 ALGORITHMS: dict[str, Call] = {
-    "random": Call({"type": "random"}, (_SEED, _LOGBASE, (Argument("rule", STRING), "rule")), "random"),
+    "random": Call(
+        {"type": "random"}, (_SEED, _LOGBASE, (Argument("rule", EnumType(("random", "sobol"))), "rule")), "random"
+    ),
     "sobol": Call({"type": "random", "rule": "sobol"}, (_SEED, _LOGBASE)),
     "grid": Call({"type": "grid"}, plain="grid"),
     "bayesian": Call({"type": "bayesian"}, plain="bayesian"),
@@ -84,7 +86,6 @@ _NEEDED = {"goal": 'goal = maximize("accuracy")', "algorithm": "algorithm = rand
 """What Azure ML must be told of a sweep, and an example of it."""
 TAKES = {"grid": ("choice",), "bayesian": ("choice", "uniform", "quniform")}
 """The spaces that an algorithm of Azure ML can search; any other takes all."""
-RULES = ("random", "sobol")
 
 
 def read_block(context: "Context", instance: Instance, block: syntax.Block) -> None:
@@ -113,6 +114,9 @@ def read_block(context: "Context", instance: Instance, block: syntax.Block) -> N
             value = math.ceil(value)
         if value is not None:
             put(found, rows[word].path, value)
+    if kind == "automl":
+        instance.definition["sweep"] = found
+        return
     if kind == "sweep":
         _complete(context, block, given.keys())
     instance.search = found
@@ -123,7 +127,7 @@ def _complete(context: "Context", block: syntax.Block, given: Any) -> None:
     missing = [word for word in _NEEDED if word not in given and word not in written]
     if missing and not any(isinstance(i, syntax.Invalid) for i in block.items):
         names = ", ".join(f"`{word}`" for word in missing)
-        help = "\n".join(_NEEDED[word] for word in missing)
+        help = f"write {', '.join(f'`{_NEEDED[word]}`' for word in missing)}"
         context.report.error("MLP0336", f"this `search` does not say {names}", block.name.span, help=help)
 
 
@@ -136,10 +140,6 @@ def _call(context: "Context", instance: Instance, word: str, expr: syntax.Expr) 
     row = table[call.function.text]
     found = settings.arguments(context.evaluator, call, instance.scope, tuple(a for a, _ in row.arguments))
     if found is None:
-        return None
-    rule = found.get("rule")
-    if word == "algorithm" and rule is not None and rule not in RULES:
-        unknown_word(report, "MLP0206", "rule", syntax.Name(str(rule), call.span), list(RULES))
         return None
     if row.plain and isinstance(expr, syntax.Reference):
         return row.plain
@@ -206,7 +206,7 @@ def finish(context: "Context", instance: Instance) -> None:
     block = next((i for i in spec.items or () if isinstance(i, syntax.Block) and i.name.text == "search"), None)
     if block is None:
         if not broken:
-            help = 'search { goal = maximize("accuracy")  algorithm = random  trials = 16 }'
+            help = f"write `search {{ … }}` with {', '.join(f'`{example}`' for example in _NEEDED.values())}"
             message = f"`{instance.title}` does not say how to search"
             report.error("MLP0335", message, spec.verb.span, "tries several trainings", help=help)
         return

@@ -267,7 +267,7 @@ def _ends(space: SearchSpace) -> list[float | int]:
         ends = [_neat(math.exp(end)) for end in ends]
     if "q" in made:  # what is tried are multiples of q
         ends = [round(end / made["q"]) * made["q"] for end in ends]
-    return [int(end) for end in ends] if _wholes(space) else ends
+    return [int(end) if _wholes(space) else float(end) for end in ends]
 
 
 def _neat(value: float) -> float:

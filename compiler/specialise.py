@@ -1,6 +1,6 @@
 """From an Interface and one use of it to the Component that its node carries: set hyper-parameters, opened lists."""
 
-from mlp_lang.compiler import inline
+from mlp_lang.compiler import automl, inline
 from mlp_lang.compiler.expressions import Evaluator
 from mlp_lang.compiler.graph import Binding, Component, FromNode, Literal, Parameter
 from mlp_lang.compiler.instances import Instance
@@ -22,6 +22,8 @@ class Specialiser:
         """The component of an instance whose interface is known; opens the instance's lists into inputs."""
         face = instance.interface
         assert face is not None
+        if face.kind == "automl":
+            return automl.component(instance, face)
         if face.family is not None:
             return self._member(instance, face)
         if face.origin == "inline":

@@ -3,7 +3,7 @@
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
-from mlp_lang.compiler import blocks, search, spaces
+from mlp_lang.compiler import automl, blocks, search, spaces
 from mlp_lang.compiler.checks import report_misfit
 from mlp_lang.compiler.components import KINDS, Components
 from mlp_lang.compiler.expressions import Evaluator
@@ -101,6 +101,8 @@ def compile_stage(context: Context, instance: Instance) -> None:
         for setting in given.values():
             context.evaluator.evaluate(setting.value, scope)
         return
+    if instance.kind == "automl":
+        automl.take(context, instance, given)
     _inputs(context, instance, face, given, broken)
     search.finish(context, instance)
 

@@ -69,7 +69,7 @@ class _Lowering:
                     after.append(edge)
                     text = f"${{{{parent.jobs.{name}.outputs.{port}}}}}"
                     added.append((edge.input, _order(edge, text, component, node.kind)))
-                if after and component.origin == "registered":
+                if after and (component.origin == "registered" or node.kind == "automl"):
                     self._report_registered(node, edges[node.name])
             done = node.name in awaited and _token(component)[0] == DONE
             if done and component.origin == "registered":
@@ -190,11 +190,13 @@ class _Lowering:
         self.diagnostics.append(Diagnostic(code, message, where, severity=severity, help=help))
 
     def _report_registered(self, node: Node, names: tuple[str, ...]) -> None:
+        what = "AutoML" if node.kind == "automl" else f"registered component `{node.component.name}`"
+        fixed = "AutoML" if node.kind == "automl" else "a registered component"
         self._report(
             "MLP0801",
-            f"registered component `{node.component.name}` cannot carry the order of {_listed(names)}",
+            f"{what} cannot carry the order of {_listed(names)}",
             node.span,
-            help="Azure ML orders steps by data alone, and the interface of a registered component is fixed; "
+            help=f"Azure ML orders steps by data alone, and the interface of {fixed} is fixed; "
             "pass data along the edge, or use a component with a definition",
         )
 

@@ -15,7 +15,7 @@ from mlp_lang.compiler.symbols import Scope
 from mlp_lang.compiler.typenames import type_of
 from mlp_lang.compiler.types import INT
 from mlp_lang.compiler.unroll import forgive
-from mlp_lang.compiler.values import Bad, Constant, SearchSpace
+from mlp_lang.compiler.values import BAD, AssetValue, Bad, Constant, SearchSpace
 from mlp_lang.dsl import syntax
 
 if TYPE_CHECKING:
@@ -52,6 +52,12 @@ def block(context: "Context", instance: Instance, item: syntax.Block) -> bool:
         message = f"`{instance.spec.name.text}` searches by itself: a table's task has no `search`"
         help = "say how long in `limits`, and among what in `training`"
         context.report.error("MLP0315", message, item.name.span, help=help)
+        return True
+    if word == "inputs":
+        forgive(context.report, item.items)
+        context.report.error(
+            "MLP0343", "AutoML takes its tables by reference, and chooses how to read them", item.name.span
+        )
         return True
     if word == SEARCH:
         search.read_block(context, instance, item)
@@ -95,6 +101,9 @@ def _keys(context: "Context", field: dict[str, Any], value: Any, setting: settin
 
 def take(context: "Context", instance: Instance, given: dict[str, syntax.Setting]) -> None:
     """Read `search_space = [ … ]` and take it from what is given: its values are no constants."""
+    for name in catalog.AUTOML_TABLES:
+        if name in given:
+            _table(context, instance, given[name], f"`{name}`")
     described = _spec(instance)["blocks"].get(SPACE)
     setting = given.pop(SPACE, None) if described is not None else None
     if setting is None:
@@ -109,6 +118,17 @@ def take(context: "Context", instance: Instance, given: dict[str, syntax.Setting
             continue
         found.append(_alternative(context, instance.scope, part, described["fields"]))
     instance.definition[SPACE] = found
+
+
+def _table(context: "Context", instance: Instance, setting: syntax.Setting, what: str) -> None:
+    """A table comes from the pipeline or from a stage: azure-ai-ml makes a text of one that is given in place."""
+    value = context.evaluator.evaluate(setting.value, instance.scope)
+    if isinstance(value, AssetValue):
+        message = f"AutoML takes {what} by reference"
+        help = f"declare `data rows: mltable = …` and write `{setting.name.text} = rows`"
+        context.report.error("MLP0343", message, setting.value.span, help=help)
+        value = BAD
+    instance.evaluated[setting.name.text] = value
 
 
 def _alternative(context: "Context", scope: Scope, part: syntax.MapExpr, fields: dict[str, Any]) -> dict[str, Any]:
@@ -177,5 +197,8 @@ def say_output(instance: Instance) -> None:
     face = instance.interface
     assert face is not None
     for port in face.outputs.values():
-        if instance.needed and port.name not in instance.outputs:
+        setting = instance.outputs.get(port.name)
+        if setting is None and instance.needed:
             instance.outputs[port.name] = OutputSetting(port.name, type=port.port.azure_type)
+        elif setting is not None and setting.type is None and (setting.name or setting.mode or setting.path):
+            instance.outputs[port.name] = setting._replace(type=port.port.azure_type)

@@ -100,6 +100,7 @@ def _from_family(name: str, framework: str, rest: str) -> Interface | None:
 
 AUTOML = "automl"
 """The framework whose components are tasks of Azure ML's own, with no code to bring along."""
+AUTOML_TABLES = ("training_data", "validation_data", "test_data")
 
 
 def tasks() -> dict[str, Any]:

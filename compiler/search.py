@@ -210,13 +210,18 @@ def finish(context: "Context", instance: Instance) -> None:
             message = f"`{instance.title}` does not say how to search"
             report.error("MLP0335", message, spec.verb.span, "tries several trainings", help=help)
         return
-    tried = [n for n, v in instance.evaluated.items() if isinstance(v, SearchSpace)]
-    if not tried and not broken:
+    if not broken and not any(_tries(item) for item in spec.items or ()):
         names = ", ".join(f"`{word}`" for word in spaces.SPACES)
         message = f"`{instance.title}` has nothing to search"
         report.error("MLP0335", message, block.name.span, help=f"give an input one of {names}")
     _algorithm(context, instance)
     _trial(context, instance, face)
+
+
+def _tries(item: syntax.Item) -> bool:
+    """Whether a line of a stage gives an input a space, be it a wrong one."""
+    value = item.value if isinstance(item, syntax.Setting) else None
+    return isinstance(value, syntax.Call) and value.function.text in spaces.SPACES
 
 
 def _algorithm(context: "Context", instance: Instance) -> None:

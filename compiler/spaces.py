@@ -77,14 +77,14 @@ def _choice(evaluator: "Evaluator", call: syntax.Call, scope: "Scope") -> Evalua
     report = evaluator.report
     values: list[Value] = []
     places: list[Span] = []
-    good = True
+    good, nested = True, False
     for argument in call.arguments:
         if argument.name is not None:
             report.error("MLP0215", "`choice` takes no named arguments", argument.span)
             good = False
         elif isinstance(argument.value, syntax.MapExpr):
-            entries = _map(evaluator, argument.value, scope)
-            good = good and entries is not None
+            entries, inner = _map(evaluator, argument.value, scope)
+            good, nested = good and entries is not None, nested or inner
             values.append(entries)
             places.append(argument.value.span)
         else:
@@ -97,12 +97,13 @@ def _choice(evaluator: "Evaluator", call: syntax.Call, scope: "Scope") -> Evalua
         good = False
     if not good:
         return BAD
-    return SearchSpace("choice", {"type": "choice", "values": values}, call.span, tuple(places))
+    return SearchSpace("choice", {"type": "choice", "values": values}, call.span, tuple(places), nested)
 
 
-def _map(evaluator: "Evaluator", expr: syntax.MapExpr, scope: "Scope") -> dict[str, Value] | None:
-    """A map among the choices: constants, and spaces as Azure ML's mappings."""
+def _map(evaluator: "Evaluator", expr: syntax.MapExpr, scope: "Scope") -> tuple[dict[str, Value] | None, bool]:
+    """A map among the choices: constants, and spaces as Azure ML's mappings; and whether there are any of these."""
     entries: dict[str, Value] = {}
+    nested = False
     for entry in expr.entries:
         if isinstance(entry.key, syntax.Name):
             key: Value = entry.key.text
@@ -114,13 +115,14 @@ def _map(evaluator: "Evaluator", expr: syntax.MapExpr, scope: "Scope") -> dict[s
             entries[str(key)] = value.value
         elif isinstance(value, SearchSpace):
             entries[str(key)] = document(value)
+            nested = True
         else:
             if not isinstance(value, Bad):
                 evaluator.not_constant(value, entry.value.span, "a value of a map")
-            return None
+            return None, nested
         if not isinstance(key, str):
-            return None
-    return entries
+            return None, nested
+    return entries, nested
 
 
 def _distribution(evaluator: "Evaluator", call: syntax.Call, scope: "Scope", row: Space) -> Evaluated:
@@ -168,12 +170,14 @@ _LARGEST = 709  # the largest whole exponent of e that a number can hold
 
 
 def document(space: SearchSpace, encoded: bool = False) -> dict[str, Any]:
-    """A space as Azure ML has it; ``encoded`` if the input that it goes to is read as JSON."""
+    """A space as Azure ML has it; ``encoded`` if the input that it goes to is read as JSON.
+
+    Azure ML opens maps that have spaces, so these stay maps."""
     if space.function != "choice":
         return dict(space.document)
     values = space.document["values"]
     assert isinstance(values, list)
-    return {**space.document, "values": [_member(value, encoded) for value in values]}
+    return {**space.document, "values": [_member(value, encoded and not space.nested) for value in values]}
 
 
 def _member(value: Value, encoded: bool) -> Value:
@@ -195,7 +199,7 @@ def _member(value: Value, encoded: bool) -> Value:
 def type_of(space: SearchSpace) -> Type:
     """What an input takes that nobody gave a type, by the values that are tried."""
     if space.function != "choice":
-        return INT if _wholes(space) else FLOAT
+        return INT if SPACES[space.function].whole else FLOAT
     values: Any = space.document["values"]
     kinds = {kind_of(v) for v in values}
     if kinds <= {"int", "float"}:

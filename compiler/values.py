@@ -61,12 +61,13 @@ class Thing(NamedTuple):
 class SearchSpace(NamedTuple):
     """`log_uniform(1e-5, 1e-2)`: every value that a search may try, as Azure ML has it (see compiler/spaces.py).
 
-    `span` is the call, `places` are the values of a `choice`."""
+    `span` is the call, `places` are the values of a `choice`; `nested` if maps among them have spaces of their own."""
 
     function: str
     document: dict[str, Value]
     span: Span
     places: tuple[Span, ...] = ()
+    nested: bool = False
 
 
 class Bad(NamedTuple):

@@ -218,7 +218,7 @@ def _bound(
         case FromInput() | FromNode():
             text = reference_text(binding)
             mode = {"mode": binding.mode} if binding.mode is not None else {}
-            typed = in_place and (bool(mode) or not literal)  # AutoML takes a table's binding as it is
+            typed = in_place and not literal  # azure-ai-ml makes a text of what AutoML is given in another form
             if typed and parameter is not None and parameter.azure_type not in PRIMITIVES and not parameter.inferred:
                 return {"type": parameter.azure_type, "path": text, **mode}
             return {"path": text, **mode} if mode else text

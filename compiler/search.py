@@ -16,7 +16,7 @@ from mlp_lang.compiler.interface import Input, Interface
 from mlp_lang.compiler.settings import RAW, Argument
 from mlp_lang.compiler.types import FLOAT, INT, STRING, EnumType, Scalar, Union
 from mlp_lang.compiler.unroll import forgive
-from mlp_lang.compiler.values import SearchSpace
+from mlp_lang.compiler.values import BAD, SearchSpace
 from mlp_lang.compiler.vocabulary import DURATION, NATURAL, POSITIVE, Field, put, words
 from mlp_lang.dsl import syntax
 from mlp_lang.dsl.source import Span
@@ -210,7 +210,8 @@ def finish(context: "Context", instance: Instance) -> None:
             message = f"`{instance.title}` does not say how to search"
             report.error("MLP0335", message, spec.verb.span, "tries several trainings", help=help)
         return
-    if not broken and not any(_tries(item) for item in spec.items or ()):
+    wrong = any(value is BAD for value in instance.evaluated.values())  # which may have been a space
+    if not broken and not wrong and not any(_tries(item) for item in spec.items or ()):
         names = ", ".join(f"`{word}`" for word in spaces.SPACES)
         message = f"`{instance.title}` has nothing to search"
         report.error("MLP0335", message, block.name.span, help=f"give an input one of {names}")

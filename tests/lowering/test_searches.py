@@ -30,12 +30,11 @@ def build(program: Path, out: Path) -> Path:
 
 
 def load(path: Path) -> Any:
+    """The job as azure-ai-ml has it, once it has accepted it; each look changes AutoML nodes, so it is loaded anew."""
     azure = pytest.importorskip("azure.ai.ml")
-    job = azure.load_job(path)
-    assert job._validate().error_messages == {}
-    document = job._to_dict()
-    job._to_rest_object()  # what is sent; it changes the job
-    return document
+    assert azure.load_job(path)._validate().error_messages == {}
+    azure.load_job(path)._to_rest_object()
+    return azure.load_job(path)._to_dict()
 
 
 def without_paths(value: Any) -> Any:
@@ -82,4 +81,8 @@ def lacking(written: Any, kept: Any) -> list[str]:
         return [f"{key}: {found}" for key, value in written.items() for found in lacking(value, kept.get(key))]
     if isinstance(written, list) and isinstance(kept, list) and len(written) == len(kept):
         return [found for one, other in zip(written, kept, strict=True) for found in lacking(one, other)]
+    if isinstance(kept, str) and isinstance(written, dict | float | int):
+        # what AutoML searches comes out as the text that is sent, once the library has sent anything
+        head = written["type"] if isinstance(written, dict) else str(written)
+        return [] if kept.startswith(head) else [f"{written!r} became {kept!r}"]
     return [] if written == kept else [f"{written!r} became {kept!r}"]

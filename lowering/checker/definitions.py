@@ -21,7 +21,6 @@ from mlp_lang.lowering.checker.schedules import check_bound, check_schedule
 from mlp_lang.lowering.checker.serving import check_batch_deployment, check_deployment, check_endpoint
 from mlp_lang.lowering.checker.tables.components import COMPONENTS, FLOW_DAG, FLOW_RUN
 
-SUFFIXES = (".yml", ".yaml")
 # The last part of `$schema`, without `.schema.json`, in small letters, to the kind of definition.
 _SCHEMAS = {
     "pipelinejob": "pipeline job",

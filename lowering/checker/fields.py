@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import NamedTuple, TypeAlias, cast
 
 from mlp_lang.dsl.diagnostics import Edit, Fix, Severity
-from mlp_lang.lowering.checker.document import EXPRESSION, Findings, Place
+from mlp_lang.lowering.checker.document import EXPRESSION, Findings, Place, near
 
 Kind: TypeAlias = "str | frozenset[str] | Number | Table | Variants | MapOf | ListOf | tuple[Kind, ...]"
 """What a value may be: a word of `_WORDS`, the words that are allowed, a number, a table, or any one of several."""
@@ -101,8 +101,13 @@ def check_fields(place: Place, table: "Table | Variants", findings: Findings) ->
         elif kind != "any":
             check_kind(name, field.value, kind, findings)
     for name in table.required:
-        if name not in fields:
+        if name not in fields and not misspelt(name, fields, table):
             findings.report("MLP0813", f"{table.name} has no `{name}`", place)
+
+
+def misspelt(name: str, fields: Mapping[str, object], table: Table) -> bool:
+    """Whether a field that is not there is there under a name that the table does not know: that was said already."""
+    return near(name, [other for other in fields if other not in table.fields]) is not None
 
 
 def _variant(place: Place, table: Variants, findings: Findings) -> Table | None:

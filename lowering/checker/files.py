@@ -86,7 +86,7 @@ def check_path(place: Place, folder: str, findings: Findings, severity: Severity
     path = os.path.join(folder, text)
     if text and os.path.exists(path):
         return path
-    name = os.path.basename(folder) or folder
+    name = os.path.basename(os.path.abspath(folder)) or folder
     findings.report(
         "MLP0815", f"there is no `{text}` here", place, help=f"it is looked for from `{name}`", severity=severity
     )

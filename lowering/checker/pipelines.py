@@ -8,7 +8,7 @@ from mlp_lang.lowering.checker.bindings import Job, Level
 from mlp_lang.lowering.checker.components import DECLARED, check_component, check_work, kind_of_component
 from mlp_lang.lowering.checker.control import CONTROL, LOOPS, check_control, filler, named_job
 from mlp_lang.lowering.checker.document import EXPRESSION, Field, Findings, Place, near
-from mlp_lang.lowering.checker.fields import check_fields, word
+from mlp_lang.lowering.checker.fields import Table, check_fields, misspelt, word
 from mlp_lang.lowering.checker.files import check_environment, check_path, check_reference, is_remote
 from mlp_lang.lowering.checker.interfaces import (
     UNKNOWN,
@@ -55,7 +55,8 @@ class Scope(Level):
             message = f"job `{name}` is of type {kind}, its component of type {found}"
             self.findings.report("MLP0833", message, chosen.value)
         if interface is None:
-            interface = self._own_interface(kind, fields)
+            lacks = kind in NODES and any(name not in fields for name in NODES[kind].alone)
+            interface = UNKNOWN if lacks else self._own_interface(kind, fields)
         return Job(name, field.key, field.value, fields, kind, interface, set())
 
     @staticmethod
@@ -183,7 +184,9 @@ class Scope(Level):
                 check_environment(job.fields["environment"].value, self.folder, self.findings)
             return
         missing = [name for name in alone if name not in job.fields]
-        if missing or not alone:
+        table = NODES[job.kind].table
+        said = isinstance(table, Table) and any(misspelt(name, job.fields, table) for name in (component, *missing))
+        if (missing or not alone) and not said:
             wanted = f"neither `{component}` nor `{missing[0]}`" if alone and len(missing) == len(alone) else ""
             name = missing[0] if missing else component
             self.findings.report("MLP0813", f"job `{job.name}` has {wanted or f'no `{name}`'}", job.key)

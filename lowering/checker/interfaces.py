@@ -11,18 +11,7 @@ from mlp_lang.lowering.checker.tables.common import PORT_TYPES
 
 _PLACEHOLDER = re.compile(r"\$\{\{\s*(inputs|outputs|search_space)\.([\w.-]*?)\s*\}\}")
 _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?|[-+]?(inf|nan)", re.IGNORECASE)
-_ALIASES = {
-    "path": "uri_folder",
-    "AnyDirectory": "uri_folder",
-    "float": "number",
-    "Float": "number",
-    "Number": "number",
-    "Integer": "integer",
-    "Boolean": "boolean",
-    "String": "string",
-    "Enum": "string",
-    "enum": "string",
-}
+_ALIASES = {"path": "uri_folder"}
 
 
 class Port(NamedTuple):

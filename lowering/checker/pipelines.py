@@ -21,7 +21,7 @@ from mlp_lang.lowering.checker.interfaces import (
     read_interface,
 )
 from mlp_lang.lowering.checker.searching import check_sweep
-from mlp_lang.lowering.checker.tables.common import JOB_INPUT, JOB_OUTPUT, PIPELINE_INPUT, PORT_TYPES, SETTINGS
+from mlp_lang.lowering.checker.tables.common import JOB_INPUT, JOB_OUTPUT, PORT_TYPES, SETTINGS
 from mlp_lang.lowering.checker.tables.nodes import NODES, PIPELINE
 
 _NODE_NAME = re.compile(r"[a-z_][a-z\d_]*")
@@ -228,7 +228,7 @@ class Scope(Level):
         findings = self.findings
         place = field.value
         if place.is_mapping:
-            check_fields(place, JOB_INPUT, findings)
+            check_input(place, findings)
             inner = place.fields()
             if "path" in inner and "${{" not in inner["path"].value.text:
                 check_path(inner["path"].value, self.folder, findings, findings.missing_data)
@@ -283,11 +283,22 @@ def _is_bound(name: str, bound: dict[str, Field]) -> bool:
     return name in bound or any(n.startswith(name + ".") or name.startswith(n + ".") for n in bound)
 
 
+def check_input(place: Place, findings: Findings) -> None:
+    """The fields of an asset that is bound; some ways of reading are for tables alone."""
+    check_fields(place, JOB_INPUT, findings)
+    fields = place.fields()
+    if "mode" in fields and fields["mode"].value.text.lower().startswith("eval_"):
+        type_ = fields["type"].value.text.lower() if "type" in fields else "mltable"
+        if type_ != "mltable":
+            message = f"only an mltable is read by `{fields['mode'].value.text}`, this is {type_}"
+            findings.report("MLP0814", message, fields["mode"].value)
+
+
 def check_inputs(inputs: dict[str, Field], folder: str, findings: Findings) -> None:
     """The inputs of a job that is submitted: fields, values, data that are there."""
     for field in inputs.values():
         if field.value.is_mapping:
-            check_fields(field.value, PIPELINE_INPUT, findings)
+            check_input(field.value, findings)
             inner = field.value.fields()
             if "path" in inner:
                 check_path(inner["path"].value, folder, findings, findings.missing_data)

@@ -3,26 +3,29 @@
 from mlp_lang.lowering.checker.fields import ListOf, Table, of
 from mlp_lang.lowering.checker.tables.common import AUTO_DELETE, ENVIRONMENT, NAMED, READ_ONLY, STORE
 
-_ASSET = NAMED | READ_ONLY | {"version": "scalar", "tags": "mapping", "auto_delete_setting": AUTO_DELETE}
+_ASSET = NAMED | READ_ONLY | {"version": "scalar", "tags": "mapping"}
+_DATA = _ASSET | {"auto_delete_setting": AUTO_DELETE, "properties": "any"}
 ENVIRONMENT_FILE = ENVIRONMENT._replace(required=("name",))
 DATA = Table(
     "data asset",
-    _ASSET | of("text", "path", "datastore") | {"type": frozenset(["uri_file", "uri_folder", "mltable"])},
+    _DATA | of("text", "path", "datastore") | {"type": frozenset(["uri_file", "uri_folder", "mltable"])},
     ("path",),
 )
 DATA_IMPORT = Table(
     "data import",
-    _ASSET | of("text", "path", "datastore") | {"type": frozenset(["uri_folder", "mltable"]), "source": STORE},
+    _DATA
+    | of("text", "path", "datastore")
+    | {"type": frozenset(["uri_file", "uri_folder", "mltable"]), "source": STORE},
     ("path", "source"),
 )
-_TEMPLATE = Table("deployment template", of("text", "asset_id", "name", "version"), open=True)
+_TEMPLATE = Table("deployment template", of("text", "asset_id"), open=True)
 INLINE_MODEL = Table(
     "model",
     _ASSET
-    | of("text", "path", "stage", "datastore", "job_name", "utc_time_created", "hash")
+    | of("text", "path", "stage", "datastore", "job_name")
     | of("mapping", "properties", "flavors", "system_metadata")
     | {"type": frozenset(["custom_model", "mlflow_model", "triton_model"])}
     | {"default_deployment_template": _TEMPLATE, "allowed_deployment_templates": ListOf(_TEMPLATE)}
-    | of("any", "hash_version", "intellectual_property"),
+    | of("any", "intellectual_property", "utc_time_created"),
 )
 MODEL = INLINE_MODEL._replace(required=("name",))

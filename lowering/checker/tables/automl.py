@@ -86,8 +86,8 @@ _AUTO: Kind = (frozenset(["auto"]), INTEGER)
 _COMMON = (
     JOB
     | of("text", "environment_id", "target_column_name")
-    | of(_DATA, "training_data", "validation_data", "test_data")
-    | of("mapping", "inputs", "outputs", "environment_variables")
+    | of(_DATA, "training_data", "validation_data")
+    | of("mapping", "outputs", "environment_variables")
     | {"resources": RESOURCES, "queue_settings": QUEUE, "log_verbosity": _LEVELS}
 )
 _COLUMN_TRANSFORMER = Table("column transformer", of(LIST, "fields") | of("mapping", "parameters"))
@@ -154,6 +154,7 @@ _FORECASTING = Table(
 _TABULAR = (
     _COMMON
     | of(NUMBER, "validation_data_size", "test_data_size")
+    | {"test_data": _DATA}
     | {"cv_split_column_names": LIST, "n_cross_validations": _AUTO, "weight_column_name": "text"}
     | {"featurization": _FEATURIZATION}
     | {
@@ -244,6 +245,7 @@ _FIXED = (
 _IMAGE = (
     _COMMON
     | of(NUMBER, "validation_data_size", "test_data_size")
+    | {"test_data": _DATA}
     | {"sweep": _SWEEP}
     | {"limits": Table("limits", of(INTEGER, "max_concurrent_trials", "max_trials", "timeout_minutes"))}
 )
@@ -288,7 +290,7 @@ def _task(name: str, fields: "dict[str, Kind]", metrics: frozenset[str], target:
     return Table(
         f"{name} task",
         fields | {"task": frozenset([name]), "primary_metric": metrics, "type": frozenset(["automl"])},
-        ("training_data", "target_column_name") if target else ("training_data",),
+        ("type", "task", "training_data", *(["target_column_name"] if target else [])),
     )
 
 

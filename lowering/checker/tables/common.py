@@ -17,17 +17,18 @@ from mlp_lang.lowering.checker.fields import (
 ASSETS = frozenset(["uri_file", "uri_folder", "mltable", "mlflow_model", "custom_model", "triton_model"])
 PORT_TYPES = ASSETS | {"path"}
 PRIMITIVES = frozenset(["string", "number", "integer", "boolean"])
-# Spellings of older component files, which the service still takes.
-LEGACY_TYPES = frozenset(["float", "Integer", "Boolean", "String", "Float", "Number", "enum", "Enum", "AnyDirectory"])
 INPUT_MODES = frozenset(["ro_mount", "download", "direct", "eval_mount", "eval_download"])
 OUTPUT_MODES = frozenset(["rw_mount", "upload", "mount", "direct"])
 PORT_MODES = INPUT_MODES | OUTPUT_MODES | {"link"}
 
 # What the service adds to a definition that is read back from it: ignored when it is sent again.
 READ_ONLY = of("any", "creation_context", "status", "log_files", "latest_version", "parameters", "provisioning_state")
-NAMED = of("text", "$schema", "name", "display_name", "description") | of(TEXTS, "tags", "properties") | of("any", "id")
+NAMED = of("text", "$schema", "name", "description") | of(TEXTS, "tags") | of("any", "id")
 JOB = (
-    NAMED | READ_ONLY | of("text", "experiment_name", "compute") | {"identity": "any", "services": "any", "type": "any"}
+    NAMED
+    | READ_ONLY
+    | of("text", "display_name", "experiment_name", "compute")
+    | {"properties": TEXTS, "identity": "any", "services": "any", "type": "any"}
 )
 
 BUILD = Table("build", of("text", "path", "dockerfile_path"))
@@ -46,6 +47,7 @@ ENVIRONMENT = Table(
     | of("text", "image", "datastore")
     | {"version": "scalar", "conda_file": ("text", "mapping"), "tags": "mapping", "build": BUILD}
     | {"os_type": frozenset(["linux", "windows"]), "auto_delete_setting": AUTO_DELETE}
+    | {"intellectual_property": PROPERTY}
     | {"inference_config": Table("inference_config", of(_ROUTE, *_ROUTES), _ROUTES)},
 )
 _RESOURCES = (
@@ -138,39 +140,37 @@ CODED: "dict[str, Kind]" = {
 LIMITS = Table("limits", of(POSITIVE, "timeout"))
 SETTINGS = Table(
     "settings",
-    of("text", "$schema", "default_compute", "default_datastore", "on_init", "on_finalize")
+    of("text", "default_compute", "default_datastore", "on_init", "on_finalize")
     | of("boolean", "continue_on_step_failure", "continue_run_on_failed_optional_input", "force_rerun"),
     open=True,
 )
-_PORT = of("text", "path", "description")
-_VALUED = of("scalar", "default", "min", "max") | {"optional": "boolean", "enum": LIST}
 JOB_INPUT = Table(
     "input",
-    _PORT
-    | of("text", "datastore", "path_on_compute")
-    | {"type": ASSETS | PRIMITIVES | {"path"}, "mode": INPUT_MODES, "value": "scalar"},
-)
-PIPELINE_INPUT = Table(
-    "input",
-    {**JOB_INPUT.fields, **_VALUED, "mode": PORT_MODES},
+    of("text", "path", "datastore", "path_on_compute") | {"type": ASSETS, "mode": INPUT_MODES, "value": "scalar"},
 )
 JOB_OUTPUT = Table(
-    "output",
-    _PORT | {"$schema": "text", "type": ASSETS | {"path"}, "mode": OUTPUT_MODES, "name": "text", "version": "scalar"},
+    "output", of("text", "$schema", "path", "name") | {"type": ASSETS, "mode": OUTPUT_MODES, "version": "scalar"}
 )
-COMPONENT_INPUT = Table(
+_PORT: "dict[str, Kind]" = {
+    "type": PORT_TYPES,
+    "description": "text",
+    "mode": PORT_MODES,
+    "intellectual_property": PORT_PROPERTY,
+}
+_ASSET_INPUT = Table("input", _PORT | {"optional": "boolean", "default": "text"}, ("type",))
+_PARAMETER_INPUT = Table(
     "input",
-    _PORT
-    | _VALUED
-    | {"type": PORT_TYPES | PRIMITIVES | LEGACY_TYPES, "mode": PORT_MODES, "intellectual_property": PORT_PROPERTY},
+    of("scalar", "default", "min", "max")
+    | {"type": PRIMITIVES, "description": "text", "optional": "boolean", "enum": LIST},
     ("type",),
 )
-COMPONENT_OUTPUT = Table(
-    "output",
-    _PORT
-    | {"type": PORT_TYPES | PRIMITIVES | LEGACY_TYPES, "mode": PORT_MODES, "intellectual_property": PORT_PROPERTY}
-    | {"early_available": "boolean", "is_control": "boolean"},
-    ("type",),
+_ASSET_OUTPUT = Table("output", _PORT, ("type",))
+_VALUE_OUTPUT = Table("output", _PORT | {"type": PRIMITIVES, "early_available": "boolean"}, ("type",), open=True)
+COMPONENT_INPUT = Variants(
+    "input", "type", dict.fromkeys(PORT_TYPES, _ASSET_INPUT) | dict.fromkeys(PRIMITIVES, _PARAMETER_INPUT)
+)
+COMPONENT_OUTPUT = Variants(
+    "output", "type", dict.fromkeys(PORT_TYPES, _ASSET_OUTPUT) | dict.fromkeys(PRIMITIVES, _VALUE_OUTPUT)
 )
 PORTS: "dict[str, Kind]" = {"inputs": "mapping", "outputs": "mapping"}
 

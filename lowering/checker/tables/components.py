@@ -28,10 +28,10 @@ from mlp_lang.lowering.checker.tables.common import (
 _COMPONENT: "dict[str, Kind]" = (
     NAMED
     | READ_ONLY
-    | {"version": "scalar", "is_deterministic": "boolean", "properties": "mapping"}
+    | {"display_name": "text", "version": "scalar", "is_deterministic": "boolean", "type": "any"}
     | {"auto_delete_setting": AUTO_DELETE, "intellectual_property": PROPERTY}
-    | {"inputs": MapOf(COMPONENT_INPUT), "outputs": MapOf(COMPONENT_OUTPUT), "type": "any"}
 )
+_PORTS: "dict[str, Kind]" = {"inputs": MapOf(COMPONENT_INPUT), "outputs": MapOf(COMPONENT_OUTPUT)}
 ARTIFACT = Table(
     "artifact",
     of("text", "feed", "name", "scope", "organization", "project")
@@ -100,18 +100,20 @@ def _component(kind: str, fields: "dict[str, Kind]", required: tuple[str, ...]) 
     return Table(f"{kind} component", _COMPONENT | fields, required, open=True)
 
 
-COPY = _component("data_transfer", {"task": frozenset(["copy_data"]), "data_copy_mode": _MOVED}, ("task",))
-IMPORT = _component("data_transfer", {"task": frozenset(["import_data"]), "source": _OUTSIDE}, ("task", "source"))
-EXPORT = _component("data_transfer", {"task": frozenset(["export_data"]), "sink": _OUTSIDE}, ("task", "sink"))
+COPY = _component("data_transfer", _PORTS | {"task": frozenset(["copy_data"]), "data_copy_mode": _MOVED}, ("task",))
+IMPORT = _component(
+    "data_transfer", _PORTS | {"task": frozenset(["import_data"]), "source": _OUTSIDE}, ("task", "source")
+)
+EXPORT = _component("data_transfer", _PORTS | {"task": frozenset(["export_data"]), "sink": _OUTSIDE}, ("task", "sink"))
 COMPONENTS: "dict[str, Table | Variants]" = {
     "command": _component(
         "command",
-        _CODED | {"command": "text", "additional_includes": _INCLUDES},
+        _PORTS | _CODED | {"properties": "mapping", "command": "text", "additional_includes": _INCLUDES},
         ("command", "environment"),
     ),
-    "parallel": _component("parallel", PARALLEL | {"resources": COMPONENT_RESOURCES}, ("type", "task")),
-    "spark": _component("spark", SPARK | {"additional_includes": LIST}, ("entry",)),
-    "pipeline": _component("pipeline", {"jobs": "mapping", "settings": "mapping"}, ("jobs",)),
+    "parallel": _component("parallel", _PORTS | PARALLEL | {"resources": COMPONENT_RESOURCES}, ("type", "task")),
+    "spark": _component("spark", _PORTS | SPARK | {"properties": "mapping", "additional_includes": LIST}, ("entry",)),
+    "pipeline": _component("pipeline", _PORTS | {"jobs": "mapping"}, ("jobs",)),
     "import": _component(
         "import", {"source": MapOf(COMPONENT_INPUT), "output": COMPONENT_OUTPUT}, ("source", "output")
     ),
@@ -119,7 +121,9 @@ COMPONENTS: "dict[str, Table | Variants]" = {
         "data_transfer component", "task", {"copy_data": COPY, "import_data": IMPORT, "export_data": EXPORT}
     ),
     "promptflow_parallel": _component(
-        "flow", FLOW | {"environment": "any", "code": "any", "additional_includes": LIST}, ("type",)
+        "flow",
+        FLOW | {"properties": TEXTS, "environment": "any", "code": "any", "additional_includes": LIST},
+        ("type",),
     ),
 }
 """Of each type of component its table; a sweep's trial is a command."""

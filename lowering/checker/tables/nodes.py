@@ -18,7 +18,7 @@ from mlp_lang.lowering.checker.tables.components import FLOW, PARALLEL, SPARK
 from mlp_lang.lowering.checker.tables.sweep import EARLY_TERMINATION, OBJECTIVE, SAMPLING, SEARCH_SPACE
 from mlp_lang.lowering.checker.tables.sweep import LIMITS as SWEEP_LIMITS
 
-_NODE: "dict[str, Kind]" = JOB | PORTS | {"comment": "text", "component": "any", "parent_job_name": "text"}
+_NODE: "dict[str, Kind]" = JOB | PORTS | {"comment": "text", "component": "any"}
 _SPARK_SIZES = frozenset(f"standard_e{n}s_v3" for n in (4, 8, 16, 32, 64))
 _SPARK_RESOURCES = Table("resources", {"instance_type": _SPARK_SIZES, "runtime_version": "scalar"})
 _SPARK_NODE_RESOURCES = _SPARK_RESOURCES._replace(required=("instance_type", "runtime_version"))
@@ -60,7 +60,7 @@ _IMPORT_SOURCE = Variants(
         for kind, field in [*((database, "query") for database in sorted(_DATABASES)), ("s3", "path")]
     },
 )
-_COMMAND = CODED | {"command": "text", "limits": LIMITS}
+_COMMAND = CODED | {"command": "text", "limits": LIMITS, "parent_job_name": "text"}
 _BLOCK: Kind = ("text", ListOf("text"))
 _CONTROL = of("text", "$schema") | {"type": "any"}
 _LOOP_LIMITS = Table("limits", {"max_iteration_count": Number(low=1, high=1000)}, ("max_iteration_count",))
@@ -75,7 +75,7 @@ NODES: "dict[str, NodeKind]" = {
         alone=("task",),
     ),
     "spark": NodeKind(_node("spark", SPARK | {"resources": _SPARK_NODE_RESOURCES}), alone=("entry",)),
-    "pipeline": NodeKind(_node("pipeline", {"settings": SETTINGS, "jobs": "mapping"})),
+    "pipeline": NodeKind(_node("pipeline", {"settings": SETTINGS})),
     "import": NodeKind(_node("import", {"source": _IMPORT_SOURCE, "output": JOB_OUTPUT}), alone=("source", "output")),
     "data_transfer": NodeKind(
         Variants(
@@ -125,7 +125,7 @@ PIPELINE = Table(
 )
 COMMAND_JOB = Table(
     "command job",
-    JOB | PORTS | _COMMAND | {"type": frozenset(["command"]), "parent_job_name": "text"},
+    JOB | PORTS | _COMMAND | {"type": frozenset(["command"])},
     ("command", "environment"),
 )
 SWEEP_JOB = Table(
@@ -133,7 +133,7 @@ SWEEP_JOB = Table(
     JOB | PORTS | _SEARCH | {"type": frozenset(["sweep"])},
     ("type", "trial", "objective", "limits"),
 )
-TRIAL = Table("trial", CODED | {"command": "text"}, ("command", "environment"))
+TRIAL = Table("trial", CODED | of("text", "$schema", "command"), ("command", "environment"))
 SPARK_JOB = Table(
     "spark job",
     JOB | PORTS | SPARK | {"type": frozenset(["spark"]), "properties": "mapping", "resources": _SPARK_RESOURCES},

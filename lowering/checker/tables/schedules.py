@@ -1,6 +1,6 @@
 """Tables of schedules: triggers, what they start, monitors."""
 
-from mlp_lang.lowering.checker.fields import LIST, POSITIVE, Kind, ListOf, Number, Table, Variants, of
+from mlp_lang.lowering.checker.fields import LIST, POSITIVE, TEXTS, Kind, ListOf, Number, Table, Variants, of
 from mlp_lang.lowering.checker.tables.common import CODED, JOB, LIMITS, NAMED, PORTS, READ_ONLY, SETTINGS
 
 _TIMED = of("any", "start_time", "end_time") | of("text", "time_zone")
@@ -39,12 +39,16 @@ TRIGGER = Variants(
         ),
     },
 )
-_SCHEDULE = NAMED | READ_ONLY | of("any", "is_enabled", "type") | {"trigger": TRIGGER, "tags": "mapping"}
+_SCHEDULE = (
+    NAMED
+    | READ_ONLY
+    | {"display_name": "text", "properties": TEXTS, "is_enabled": "any", "trigger": TRIGGER, "tags": "mapping"}
+)
 CREATE_JOB = Table(
     "create_job",
     JOB
     | PORTS
-    | CODED
+    | {name: kind for name, kind in CODED.items() if name != "code"}
     | {
         "job": "any",
         "type": frozenset(["pipeline", "command", "spark"]),
@@ -60,9 +64,9 @@ IMPORT_SCHEDULE = Table("schedule", _SCHEDULE | {"import_data": "any"}, ("name",
 _TARGET = Table(
     "monitoring_target",
     of("text", "model_id", "endpoint_deployment_id")
-    | {"ml_task": frozenset(["classification", "regression", "question_answering", "questionanswering"])},
+    | {"ml_task": frozenset(["classification", "regression", "questionanswering"])},
 )
-_COMPUTE = Table("compute", of("text", "instance_type") | {"runtime_version": "scalar"})
+_COMPUTE = Table("compute", of("text", "instance_type", "compute_type") | {"runtime_version": "scalar"})
 SIGNALS = frozenset(
     [
         "data_drift",

@@ -81,7 +81,7 @@ _DEPLOYMENT = (
     | of("any", "model", "environment")
     | {
         "environment_variables": "mapping",
-        "code_configuration": Table("code_configuration", of("text", "code", "scoring_script")),
+        "code_configuration": Table("code_configuration", of("text", "$schema", "code", "scoring_script")),
     }
 )
 ONLINE_DEPLOYMENT = Table(

@@ -4,7 +4,9 @@ from typing import NamedTuple
 
 from mlp_lang.lowering.checker.bindings import Job, Level
 from mlp_lang.lowering.checker.document import EXPRESSION, Place
+from mlp_lang.lowering.checker.files import is_remote
 from mlp_lang.lowering.checker.interfaces import Port, items_of, literal_problem
+from mlp_lang.lowering.checker.tables.common import PRIMITIVES
 
 LOOPS = frozenset(["do_while", "parallel_for"])
 CONTROL = LOOPS | {"if_else"}
@@ -104,7 +106,7 @@ def _check_truth(job: Job, place: Place, level: Level) -> None:
             level.findings.report("MLP0814", f"`{place.text}` is no condition", place)
         return
     source = level.resolve(job, whole[1], place)
-    if isinstance(source, Port) and source.type not in (None, "boolean"):
+    if isinstance(source, Port) and source.type is not None and source.type not in PRIMITIVES:
         level.findings.report("MLP0820", f"a condition is a boolean, found {source.type}", place)
 
 
@@ -134,21 +136,40 @@ def _check_while(job: Job, level: Level) -> None:
         place = job.fields["condition"].value
         if EXPRESSION.search(place.text):
             _check_truth(job, place, level)
+            match place.text.strip("${} ").split("."):
+                case ["parent", "jobs", other, *_] if body is not None and other != body.name and other in level.jobs:
+                    level.findings.report("MLP0835", f"a loop goes by an output of its body, `{body.name}`", place)
         elif body is not None and body.interface.known and place.text not in body.interface.outputs:
             message = f"the body has no output `{place.text}`"
             level.findings.unknown("MLP0816", message, place, place.text, body.interface.outputs)
     if body is None or not body.interface.known or "mapping" not in job.fields:
         return
+    linked: dict[str, str] = {}
     for name, field in job.fields["mapping"].value.fields().items():
         if name not in body.interface.outputs:
             message = f"the body has no output `{name}`"
             level.findings.unknown("MLP0817", message, field.key, name, body.interface.outputs)
         for target in _targets(field.value):
+            short = target.text.strip("${} ").rsplit(".", 1)[-1]
             if "${{" in target.text:
                 level.resolve_all(job, target)
             elif target.text not in body.interface.inputs:
                 message = f"the body has no input `{target.text}`"
                 level.findings.unknown("MLP0817", message, target, target.text, body.interface.inputs)
+            if short in linked:
+                message = f"input `{short}` follows `{linked[short]}` already"
+                level.findings.report("MLP0835", message, target)
+            linked[short] = name
+            _check_carried(body, name, short, target, level)
+
+
+def _check_carried(body: Job, output: str, name: str, place: Place, level: Level) -> None:
+    """An asset does not become a value from one round to the next."""
+    source, given = body.interface.outputs.get(output), body.interface.inputs.get(name)
+    if source is None or given is None or source.type is None or given.type is None:
+        return
+    if source.type not in PRIMITIVES and given.type in PRIMITIVES:
+        level.findings.report("MLP0820", f"input `{name}` wants {given.type}, found {source.type}", place)
 
 
 def _check_for(job: Job, level: Level) -> None:
@@ -173,6 +194,10 @@ def _check_for(job: Job, level: Level) -> None:
             if isinstance(value, Place):
                 for scalar in value.scalars():
                     level.resolve_all(job, scalar)
+                path = value.fields().get("path")
+                if path is not None and not is_remote(path.value.text):
+                    message = "items cannot be local files: register them as data"
+                    level.findings.report("MLP0835", message, path.value)
             if body is not None and body.interface.known:
                 _check_item(name, value, body, place, level)
     if body is not None:

@@ -5,6 +5,7 @@ import os
 from mlp_lang.dsl.diagnostics import Diagnostic
 from mlp_lang.dsl.source import Source, Span
 from mlp_lang.lowering.checker.components import check_component, kind_of_component
+from mlp_lang.lowering.checker.definitions import check_definition, kind_of
 from mlp_lang.lowering.checker.document import Findings, Place
 from mlp_lang.lowering.checker.pipelines import check_pipeline
 from mlp_lang.lowering.checker.schedules import check_schedule
@@ -24,7 +25,9 @@ def check_folder(folder: str) -> list[Diagnostic]:
     findings = Findings(folder)
     root = findings.load(os.path.join(folder, "pipeline.yml"))
     inputs: dict[str, set[str]] = {}
-    if root is not None:
+    if root is not None and kind_of(root) is None:
+        check_definition(root, findings, root.path)
+    elif root is not None:
         check_pipeline(root, findings)
         fields = root.fields()
         inputs[root.path] = set(fields["inputs"].value.fields()) if "inputs" in fields else set()

@@ -21,7 +21,7 @@ from mlp_lang.lowering.checker.interfaces import (
     read_interface,
 )
 from mlp_lang.lowering.checker.searching import check_sweep
-from mlp_lang.lowering.checker.tables.common import JOB_INPUT, JOB_OUTPUT, PORT_TYPES, SETTINGS
+from mlp_lang.lowering.checker.tables.common import JOB_INPUT, JOB_OUTPUT, PORT_TYPES, PRIMITIVES, SETTINGS
 from mlp_lang.lowering.checker.tables.nodes import NODES, PIPELINE
 
 _NODE_NAME = re.compile(r"[a-z_][a-z\d_]*")
@@ -87,7 +87,8 @@ class Scope(Level):
             body.filled.add("*")  # items come from a binding: they may fill anything
         outputs = {n: free_port(n, p.place, p.type) for n, p in body.interface.outputs.items()}
         if job.kind == "parallel_for":
-            outputs = {n: p._replace(type=None) for n, p in outputs.items()}  # gathered into a table of all
+            # Gathered over the items: of assets a table, of values a text.
+            outputs = {n: p._replace(type=_gathered(p.type)) for n, p in outputs.items()}
         self.jobs[job.name] = job._replace(interface=Interface({}, outputs, body.interface.known))
 
     def _component(self, place: Place, kind: str) -> tuple[str, Interface]:
@@ -135,11 +136,29 @@ class Scope(Level):
             self._check_job(job)
         self.check_fed()
         self.check_cycles()
-        settings = self.root.fields().get("settings")
+        self._check_ends(declared(self.root.fields(), "settings"))
+
+    def _check_ends(self, settings: dict[str, Field]) -> None:
+        """The jobs that run before and after all others are there, and nothing flows between them and the others."""
+        ends = {}
         for name in ("on_init", "on_finalize"):
-            field = settings.value.fields().get(name) if settings is not None else None
-            if field is not None:
-                self.job(named_job(field.value) or field.value.text, field.value)
+            place = settings[name].value if name in settings else None
+            job = self.job(named_job(place) or place.text, place) if place is not None else None
+            if place is None or job is None:
+                continue
+            waited = [other for other, targets in self.edges.items() if job.name in targets]
+            if job.kind in CONTROL:
+                self.findings.report("MLP0835", f"`{name}` cannot be {job.kind}", place)
+            elif self.edges.get(job.name) or waited:
+                other = next(iter([*self.edges.get(job.name, ()), *waited]))
+                self.findings.report(
+                    "MLP0835", f"`{name}` stands alone, and `{job.name}` shares data with `{other}`", place
+                )
+            ends[name] = job.name
+        if len(ends) == 2 and ends["on_init"] == ends["on_finalize"]:
+            self.findings.report(
+                "MLP0835", "one job cannot both begin and end a pipeline", settings["on_finalize"].value
+            )
 
     def _check_job(self, job: Job) -> None:
         findings = self.findings
@@ -272,6 +291,10 @@ class Scope(Level):
                 findings.report("MLP0820", message, place)
             else:
                 findings.report("MLP0819", f"input `{given.name}` of `{job.name}`: {problem}", source.value)
+
+
+def _gathered(type_: str | None) -> str | None:
+    return "string" if type_ in PRIMITIVES else "mltable" if type_ in ("uri_file", "uri_folder", "mltable") else None
 
 
 def _grouped(name: str, interface: Interface) -> bool:

@@ -122,6 +122,7 @@ BEYOND: dict[str, tuple[frozenset[str], str]] = {
     "batch deployment": (frozenset(["id", "properties"]), "those of a model have it"),
     "input": (frozenset(["value"]), "one table for an asset and a literal"),
     "batch endpoint": (frozenset(["kind"]), "what the service adds to any endpoint"),
+    "output": (frozenset(["is_control"]), "what is handed on as it is, and a condition goes by it"),
     "settings": (frozenset(["continue_run_on_failed_optional_input"]), "the service has it"),
     "flow": (
         frozenset(["environment", "id", "inputs", "outputs", "node_variants", "nodes", "path", "properties", "type"]),

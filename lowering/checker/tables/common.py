@@ -165,7 +165,9 @@ _PARAMETER_INPUT = Table(
     ("type",),
 )
 _ASSET_OUTPUT = Table("output", _PORT, ("type",))
-_VALUE_OUTPUT = Table("output", _PORT | {"type": PRIMITIVES, "early_available": "boolean"}, ("type",), open=True)
+_VALUE_OUTPUT = Table(
+    "output", _PORT | of("boolean", "early_available", "is_control") | {"type": PRIMITIVES}, ("type",), open=True
+)
 COMPONENT_INPUT = Variants(
     "input", "type", dict.fromkeys(PORT_TYPES, _ASSET_INPUT) | dict.fromkeys(PRIMITIVES, _PARAMETER_INPUT)
 )

@@ -61,6 +61,7 @@ bench-peers: ## install miniwdl and kfp, each into an environment of its own, fo
 
 docs: $(VENV)/.dev ## rewrite the generated pages under docs/
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/validating.py
 
 baselines: $(VENV)/.dev ## rewrite the expected outputs in tests/baselines
 	$(BIN)/python -m tests.baselines

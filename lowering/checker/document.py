@@ -54,6 +54,16 @@ class Place(NamedTuple):
             return []
         return [self._replace(node=item) for item in self.node.value]
 
+    def part(self, text: str) -> "Place":
+        """The place of a text within a scalar, if it stands there once; else the scalar."""
+        start, end = self.node.start_mark.index, self.node.end_mark.index
+        written = self.source.text[start:end]
+        if written.count(text) != 1:
+            return self
+        at = start + written.index(text)
+        start_mark, end_mark = (yaml.Mark("", index, 0, 0, None, 0) for index in (at, at + len(text)))
+        return self._replace(node=yaml.ScalarNode("tag:yaml.org,2002:str", text, start_mark, end_mark))
+
     @property
     def text(self) -> str:
         """What a scalar says, as text; empty for a collection."""

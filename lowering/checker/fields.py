@@ -95,7 +95,7 @@ def check_fields(place: Place, table: "Table | Variants", findings: Findings) ->
     for name, field in fields.items():
         kind = table.fields.get(name)
         if kind is None:
-            message = f"unknown field `{name}` of a {table.name}"
+            message = f"unknown field `{name}` in {table.name}"
             severity = Severity.WARNING if table.open else Severity.ERROR
             findings.unknown("MLP0812", message, field.key, name, table.fields, otherwise=severity)
         elif kind != "any":

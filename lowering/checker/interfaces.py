@@ -134,17 +134,18 @@ def check_command(
     optional = [(m.start(), m.end()) for m in re.finditer(r"\$\[\[.*?\]\]", text, re.DOTALL)]
     for match in _PLACEHOLDER.finditer(text):
         side, name = match[1], match[2]
+        at = place.part(match[0])
         if side == "search_space":
             if searched is not None and name not in (known := list(searched)):
                 message = f"the {what} asks for `{name}`, which is not searched"
-                findings.unknown("MLP0822", message, place, name, known)
+                findings.unknown("MLP0822", message, at, name, known)
             continue
         known_ports = interface.inputs if side == "inputs" else interface.outputs
         top = name.split(".", 1)[0]
         if name not in known_ports and top not in known_ports:
             port_word = "input" if side == "inputs" else "output"
             message = f"the {what} asks for {port_word} `{name}`, which the component has not"
-            findings.unknown("MLP0822", message, place, name, known_ports)
+            findings.unknown("MLP0822", message, at, name, known_ports)
             continue
         free = (
             side == "inputs"
@@ -156,7 +157,7 @@ def check_command(
             findings.report(
                 "MLP0822",
                 f"the {what} asks for optional input `{name}` outside of `$[[ ]]`",
-                place,
+                at,
                 help=f"write `$[[… ${{{{inputs.{name}}}}}]]`: it is left out where there is no value",
                 severity=Severity.ERROR if what == "command" else Severity.WARNING,
             )

@@ -37,6 +37,7 @@ class Scope(Level):
     def __init__(self, root: Place, findings: Findings, stack: tuple[str, ...] = ()) -> None:
         super().__init__(root, findings)
         self.stack = (*stack, root.path)
+        self.bodies: dict[str, str] = {}  # of a loop's body, the loop
         fields = root.fields()
         for name, field in declared(fields, "jobs").items():
             self.jobs[name] = self._job(name, field)
@@ -82,6 +83,10 @@ class Scope(Level):
         body = self.jobs.get(found.body) if found is not None else None
         if found is None or body is None:
             return
+        if found.body in self.bodies:
+            message = f"job `{found.body}` is the body of `{self.bodies[found.body]}` already"
+            self.findings.report("MLP0835", message, job.fields["body"].value)
+        self.bodies[found.body] = job.name
         body.filled.update(found.inputs)
         if job.kind == "parallel_for" and not found.inputs:
             body.filled.add("*")  # items come from a binding: they may fill anything
@@ -294,7 +299,7 @@ class Scope(Level):
 
 
 def _gathered(type_: str | None) -> str | None:
-    return "string" if type_ in PRIMITIVES else "mltable" if type_ in ("uri_file", "uri_folder", "mltable") else None
+    return None if type_ is None else "string" if type_ in PRIMITIVES else "mltable"
 
 
 def _grouped(name: str, interface: Interface) -> bool:

@@ -106,11 +106,11 @@ MUTATIONS: list[tuple[str, str, str, str | None, set[str], str]] = [
         "cycle", PIPELINE, "table: ${{parent.inputs.rows}}",
         "table: ${{parent.jobs.quality.outputs.metrics}}", {"MLP0821"}, "table",
     ),
-    ("placeholder of no input", SPLIT, "${{inputs.test_size}}", "${{inputs.test_sise}}", {"MLP0822"}, "command"),
-    ("placeholder of no output", SPLIT, "${{outputs.test}}", "${{outputs.tset}}", {"MLP0822"}, "command"),
+    ("placeholder of no input", SPLIT, "${{inputs.test_size}}", "${{inputs.test_sise}}", {"MLP0822"}, "test_sise"),
+    ("placeholder of no output", SPLIT, "${{outputs.test}}", "${{outputs.tset}}", {"MLP0822"}, "tset"),
     (
         "optional input asked for", SPLIT, "$[[--facts ${{inputs.facts}}]]",
-        "--facts ${{inputs.facts}}", {"MLP0822"}, "command",
+        "--facts ${{inputs.facts}}", {"MLP0822"}, "inputs.facts",
     ),
     (
         "endpoint that nobody makes", DEPLOYMENT, "endpoint_name: census-scoring",

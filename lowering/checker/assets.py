@@ -10,7 +10,7 @@ from mlp_lang.lowering.checker.tables.assets import DATA, DATA_IMPORT, ENVIRONME
 
 def check_environment_file(root: Place, findings: Findings) -> None:
     """An environment that is registered: named, with an image or a build context."""
-    check_environment(root, os.path.dirname(root.path), findings)
+    check_environment(root, os.path.dirname(root.path), findings, registering=True)
     check_named(root, ENVIRONMENT_FILE._replace(fields=dict.fromkeys(root.fields(), "any")), findings, partial=True)
 
 

@@ -127,6 +127,7 @@ def _body(job: Job, level: Level) -> Job | None:
         level.waits(job.name, name, place)
         if body.kind in CONTROL:
             level.findings.report("MLP0835", f"the body of a loop cannot be {body.kind}, put it in a pipeline", place)
+            return None
     return body
 
 
@@ -189,6 +190,7 @@ def _check_for(job: Job, level: Level) -> None:
     items = _items(place)
     if not items:
         level.findings.report("MLP0835", f"loop `{job.name}` has no items", place)
+    unknown: set[str] = set()
     for item in items:
         for name, value in item.items():
             if isinstance(value, Place):
@@ -199,18 +201,20 @@ def _check_for(job: Job, level: Level) -> None:
                     message = "items cannot be local files: register them as data"
                     level.findings.report("MLP0835", message, path.value)
             if body is not None and body.interface.known:
-                _check_item(name, value, body, place, level)
+                _check_item(name, value, body, place, level, unknown)
     if body is not None:
         _follow(job, body, level)
     _check_alike(items, place, level)
 
 
-def _check_item(name: str, value: object, body: Job, items: Place, level: Level) -> None:
+def _check_item(name: str, value: object, body: Job, items: Place, level: Level, unknown: set[str]) -> None:
     given = body.interface.inputs.get(name)
     place = value if isinstance(value, Place) else items
     if given is None:
-        message = f"`{body.name}` has no input `{name}`"
-        level.findings.unknown("MLP0817", message, place, name, body.interface.inputs)
+        if name not in unknown:  # every item has it
+            message = f"`{body.name}` has no input `{name}`"
+            level.findings.unknown("MLP0817", message, place, name, body.interface.inputs)
+        unknown.add(name)
         return
     literal = value.value() if isinstance(value, Place) and value.is_scalar else value
     if not isinstance(literal, Place | dict) and (problem := literal_problem(literal, given)):

@@ -105,6 +105,12 @@ def check_fields(place: Place, table: "Table | Variants", findings: Findings) ->
             findings.report("MLP0813", f"{table.name} has no `{name}`", place)
 
 
+def fields_of(table: "Table | Variants") -> frozenset[str]:
+    """Every field that a mapping may have."""
+    tables = [table] if isinstance(table, Table) else list(table.tables.values())
+    return frozenset(name for one in tables for name in one.fields)
+
+
 def misspelt(name: str, fields: Mapping[str, object], table: Table) -> bool:
     """Whether a field that is not there is there under a name that the table does not know: that was said already."""
     return near(name, [other for other in fields if other not in table.fields]) is not None
@@ -149,8 +155,9 @@ def check_kind(name: str, place: Place, kind: Kind, findings: Findings) -> None:
         for item in place.items():
             check_kind(name, item, kind.kind, findings)
     elif isinstance(kind, frozenset):
-        if not place.is_scalar:
-            _wrong(name, place, "a word", findings)
+        # `off` and `none` may be words: unquoted, YAML reads the first as false, and Azure ML takes text alone.
+        if not place.is_scalar or not isinstance(place.value(), str):
+            _wrong(name, place, "a word", findings, quote=word(place.text, kind) is not None)
         elif word(place.text, kind) is None:
             findings.unknown("MLP0814", f"`{name}` cannot be `{place.text}`", place, place.text, kind)
     elif isinstance(kind, Number):

@@ -37,7 +37,7 @@ def check_code(root: Place, findings: Findings) -> None:
         check_environment(fields["environment"].value, folder, findings)
 
 
-def check_environment(place: Place, folder: str, findings: Findings) -> None:
+def check_environment(place: Place, folder: str, findings: Findings, registering: bool = False) -> None:
     """An environment is a reference, a file, or an image or build context with an optional conda file that is there."""
     if place.is_scalar:
         text = place.text
@@ -51,7 +51,7 @@ def check_environment(place: Place, folder: str, findings: Findings) -> None:
     if "image" not in fields and "build" not in fields and "id" not in fields:
         message = "environment has neither `image` nor `build`"
         # A name and a version alone name what is registered, to azure-ai-ml at least.
-        findings.report("MLP0813", message, place, severity=_unless("version" in fields))
+        findings.report("MLP0813", message, place, severity=_unless("version" in fields and not registering))
     if "conda_file" in fields and fields["conda_file"].value.is_scalar:
         check_path(fields["conda_file"].value, folder, findings)
     build = fields["build"].value.fields() if "build" in fields else {}

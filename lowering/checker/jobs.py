@@ -9,6 +9,7 @@ from mlp_lang.lowering.checker.files import check_code, check_path
 from mlp_lang.lowering.checker.interfaces import check_command, declared, own_interface
 from mlp_lang.lowering.checker.pipelines import check_inputs
 from mlp_lang.lowering.checker.searching import check_early_termination, check_sweep
+from mlp_lang.lowering.checker.spark import check_spark
 from mlp_lang.lowering.checker.tables.automl import AUTOML
 from mlp_lang.lowering.checker.tables.common import JOB_OUTPUT
 from mlp_lang.lowering.checker.tables.nodes import COMMAND_JOB, IMPORT_JOB, SPARK_JOB, SWEEP_JOB, TRIAL
@@ -33,6 +34,10 @@ def check_job(root: Place, kind: str, findings: Findings) -> None:
             check_fields(field.value, JOB_OUTPUT, findings)
     if kind in ("command", "spark"):
         check_work(root, kind, own_interface(fields), findings)
+        if kind == "spark":
+            check_spark(root, fields, {}, None, findings)
+            if "compute" not in fields and "resources" not in fields:
+                findings.report("MLP0828", "spark job has neither `compute` nor `resources`", root)
     elif kind == "sweep":
         check_sweep(fields, None, findings)
         if "trial" in fields:

@@ -8,7 +8,7 @@ from mlp_lang.lowering.checker.bindings import Job, Level
 from mlp_lang.lowering.checker.components import DECLARED, check_component, check_work, kind_of_component
 from mlp_lang.lowering.checker.control import CONTROL, LOOPS, check_control, filler, named_job
 from mlp_lang.lowering.checker.document import EXPRESSION, Field, Findings, Place, near
-from mlp_lang.lowering.checker.fields import Table, check_fields, misspelt, word
+from mlp_lang.lowering.checker.fields import Table, check_fields, fields_of, misspelt, word
 from mlp_lang.lowering.checker.files import check_environment, check_path, check_reference, is_remote
 from mlp_lang.lowering.checker.interfaces import (
     UNKNOWN,
@@ -21,13 +21,18 @@ from mlp_lang.lowering.checker.interfaces import (
     read_interface,
 )
 from mlp_lang.lowering.checker.searching import check_sweep
+from mlp_lang.lowering.checker.spark import check_spark
 from mlp_lang.lowering.checker.tables.common import JOB_INPUT, JOB_OUTPUT, PORT_TYPES, PRIMITIVES, SETTINGS
 from mlp_lang.lowering.checker.tables.nodes import NODES, PIPELINE
+from mlp_lang.lowering.checker.transfer import check_transfer
 
 _NODE_NAME = re.compile(r"[a-z_][a-z\d_]*")
 _REFERENCE = ("azureml:", "azureml://", "http:", "https:", "git+")
 # What is judged on its own, or holds placeholders of the component's own.
-_APART = frozenset(["inputs", "outputs", "component", "trial", "command", "body", "condition", "items", "mapping"])
+_APART = frozenset(
+    ["inputs", "outputs", "component", "trial", "command", "body", "condition", "items", "mapping"]
+    + ["true_block", "false_block"]
+)
 _COMPONENT_OF = {"sweep": ("command", "sweep"), "parallel": ("parallel", "promptflow_parallel")}
 
 
@@ -37,6 +42,8 @@ class Scope(Level):
     def __init__(self, root: Place, findings: Findings, stack: tuple[str, ...] = ()) -> None:
         super().__init__(root, findings)
         self.stack = (*stack, root.path)
+        self.definitions: dict[str, Place] = {}  # the component of a job, where it can be read
+        self.adrift = False  # there is a loop whose body is not known: it may fill any input
         self.bodies: dict[str, str] = {}  # of a loop's body, the loop
         fields = root.fields()
         for name, field in declared(fields, "jobs").items():
@@ -49,7 +56,9 @@ class Scope(Level):
         kind = fields["type"].value.text if "type" in fields else ""
         kind = word(kind, NODES) or kind
         chosen = fields.get("trial" if kind == "sweep" or "trial" in fields else "component")
-        found, interface = self._component(chosen.value, kind) if chosen is not None else ("", None)
+        found, interface, definition = self._component(chosen.value, kind) if chosen is not None else ("", None, None)
+        if definition is not None:
+            self.definitions[name] = definition
         if not kind:
             kind = {"promptflow_parallel": "parallel"}.get(found, found) or self._implied(fields)
         elif found and found not in _COMPONENT_OF.get(kind, (kind,)) and kind in NODES and chosen is not None:
@@ -81,7 +90,9 @@ class Scope(Level):
         """A loop has the outputs of its body, and fills inputs of it."""
         found = filler(job)
         body = self.jobs.get(found.body) if found is not None else None
-        if found is None or body is None:
+        if found is None or body is None or body.kind in CONTROL:
+            if job.kind in LOOPS:
+                self.adrift = True
             return
         if found.body in self.bodies:
             message = f"job `{found.body}` is the body of `{self.bodies[found.body]}` already"
@@ -96,32 +107,32 @@ class Scope(Level):
             outputs = {n: p._replace(type=_gathered(p.type)) for n, p in outputs.items()}
         self.jobs[job.name] = job._replace(interface=Interface({}, outputs, body.interface.known))
 
-    def _component(self, place: Place, kind: str) -> tuple[str, Interface]:
-        """Type and interface of what a job names: a file, a definition in place, or something registered."""
+    def _component(self, place: Place, kind: str) -> tuple[str, Interface, Place | None]:
+        """Type, interface and definition of what a job names: a file, something in place, something registered."""
         if place.is_mapping:
             fields = place.fields()
             found = kind_of_component(fields)
             own = found or ("command" if kind == "sweep" else kind)
             self._check_component(place, own)
-            return found, read_interface(place) if own in DECLARED else UNKNOWN
+            return found, read_interface(place) if own in DECLARED else UNKNOWN, place
         if not place.is_scalar or place.text.startswith(_REFERENCE) or "${{" in place.text:
-            return "", UNKNOWN
+            return "", UNKNOWN, None
         text = place.text.removeprefix("file:")
         if is_remote(text):
             check_reference(place, "component", self.folder, self.findings)
-            return "", UNKNOWN
+            return "", UNKNOWN, None
         path = check_path(place, self.folder, self.findings)
         if path is None or not os.path.isfile(path):
-            return "", UNKNOWN
+            return "", UNKNOWN, None
         path = os.path.realpath(path)
         first = not self.findings.has_read(path)
         root = self.findings.load(path, place)
         if root is None:
-            return "", UNKNOWN
+            return "", UNKNOWN, None
         found = kind_of_component(root.fields())
         if first:
             self._check_component(root, found)
-        return found, read_interface(root) if found in DECLARED else UNKNOWN
+        return found, read_interface(root) if found in DECLARED else UNKNOWN, root
 
     def _check_component(self, root: Place, kind: str) -> None:
         if kind:
@@ -131,7 +142,7 @@ class Scope(Level):
 
     def whole(self, component: Field) -> Job:
         """The pipeline itself as a job of its component."""
-        found, interface = self._component(component.value, "pipeline")
+        found, interface, _ = self._component(component.value, "pipeline")
         if found not in ("", "pipeline"):
             self.findings.report("MLP0833", f"a pipeline cannot be a component of type {found}", component.value)
         return Job("pipeline", component.key, self.root, self.root.fields(), "pipeline", interface, set())
@@ -187,15 +198,28 @@ class Scope(Level):
             check_control(job, self)
         if job.kind == "sweep":
             check_sweep(job.fields, job.interface, findings)
+        if job.kind == "data_transfer":
+            check_transfer(job, self)
+        if job.kind == "spark":
+            self._check_spark(job)
         self.check_inputs(job)
         for name, field in declared(job.fields, "outputs").items():
             self._check_output(job, name, field)
+        known = fields_of(kind.table) if kind is not None else frozenset()
         for name, field in job.fields.items():
             if name == "output":
                 self.check_output(field, None)
-            elif name not in _APART and not (job.kind in CONTROL and name.endswith("_block")):
+            elif name not in _APART and name in known:
                 for scalar in field.value.scalars():
                     self.resolve_all(job, scalar)
+
+    def _check_spark(self, job: Job) -> None:
+        """A Spark job is judged with what its component says, where that can be read."""
+        component = self.definitions.get(job.name)
+        if "component" in job.fields and component is None:
+            return
+        fields = component.fields() if component is not None else {}
+        check_spark(job.key, job.fields, fields, job.interface if component is not None else None, self.findings)
 
     def _check_alone(self, job: Job, component: str, alone: tuple[str, ...]) -> None:
         """What a job needs where it names no component, and whether what it runs is there."""
@@ -229,10 +253,10 @@ class Scope(Level):
         if not job.interface.known or job.kind in CONTROL:
             return
         searched = declared(job.fields, "search_space") if job.kind == "sweep" else {}
-        suspects = [name for name in bound if name not in job.interface.inputs]
+        suspects = [name for name in (*bound, *searched) if name not in job.interface.inputs]
         for given in job.interface.inputs.values():
             free = given.optional or given.has_default or given.name in searched
-            if free or job.filled & {given.name, "*"} or _is_bound(given.name, bound):
+            if free or self.adrift or job.filled & {given.name, "*"} or _is_bound(given.name, bound):
                 continue
             if near(given.name, suspects):
                 continue  # said already: what is bound instead has the wrong name

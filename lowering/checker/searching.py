@@ -91,11 +91,12 @@ def _check_grid(algorithm: Place, space: Place, findings: Findings) -> None:
     name = fields["type"].value.text if "type" in fields else algorithm.text
     if name.lower() != "grid":
         return
-    for field in space.fields().values():
-        inner = field.value.fields()
-        if "type" in inner and inner["type"].value.text.lower() != "choice":
-            message = f"a grid goes through choices, and `{field.key.text}` is none"
-            findings.report("MLP0834", message, inner["type"].value)
+    drawn = [f for f in space.fields().values() if "type" in f.value.fields()]
+    drawn = [f for f in drawn if f.value.fields()["type"].value.text.lower() != "choice"]
+    if drawn:
+        names = ", ".join(f"`{field.key.text}`" for field in drawn)
+        message = f"a grid goes through choices, which {names} {'are' if len(drawn) > 1 else 'is'} not"
+        findings.report("MLP0834", message, drawn[0].value.fields()["type"].value)
 
 
 def _number(fields: dict[str, Field], name: str) -> float | None:

@@ -87,7 +87,7 @@ NODES: "dict[str, NodeKind]" = {
                 "export_data": _transfer("export_data", {"sink": STORE}, ("sink",)),
             },
         ),
-        alone=("task",),
+        "",
     ),
     "automl": NodeKind(AUTOML, ""),
     "if_else": NodeKind(

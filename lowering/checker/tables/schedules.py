@@ -3,7 +3,7 @@
 from mlp_lang.lowering.checker.fields import LIST, POSITIVE, TEXTS, Kind, ListOf, Number, Table, Variants, of
 from mlp_lang.lowering.checker.tables.common import CODED, JOB, LIMITS, NAMED, PORTS, READ_ONLY, SETTINGS
 
-_TIMED = of("any", "start_time", "end_time") | of("text", "time_zone")
+_TIMED = of("text", "start_time", "end_time", "time_zone")
 _DAYS = frozenset(["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"])
 
 

@@ -62,7 +62,7 @@ _SCALE = Variants(
 _ASSET = Table("data", of("text", "name", "path", "data_id") | {"version": "scalar"})
 _COLLECTION = Table(
     "collection",
-    {"enabled": "boolean", "data": ("text", _ASSET), "client_id": "text"},
+    {"enabled": "text", "data": ("text", _ASSET), "client_id": "text"},
     ("enabled",),
 )
 _COLLECTOR = Table(

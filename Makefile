@@ -5,11 +5,11 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 PYTEST_ARGS ?=
 # what pip does for packages that it copies, an editable install leaves to the first start
-COMPILE := $(BIN)/python -m compileall -q cli dsl compiler lowering runner
+COMPILE := $(BIN)/python -m compileall -q cli dsl compiler lowering decompiler runner
 SCRIPTS = $(sort $(dir $(wildcard components/*/*/*.py components/*/*/*/*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint bench bench-peers docs baselines clean
+.PHONY: help demo test test-fast lint bench bench-peers conformance fields docs baselines clean
 .DELETE_ON_ERROR:
 
 help: ## say what there is to make
@@ -59,11 +59,19 @@ bench: $(VENV)/.dev ## time whole processes, beside azure-ai-ml; table and .benc
 bench-peers: ## install miniwdl and kfp, each into an environment of its own, for bench to find
 	PYTHON=$(PYTHON) bench/peers.sh
 
+conformance: $(VENV)/.dev ## how much of Azure ML's YAML comes back the same: CORPUS=folder, or those at hand
+	@$(BIN)/python -m conformance $(if $(CORPUS),$(CORPUS) conformance/fields) $(CONFORMANCE_ARGS)
+
+fields: $(VENV)/.dev ## rewrite conformance/fields.json and the corpus made from it
+	$(BIN)/python -m conformance.generate
+
 docs: $(VENV)/.dev ## rewrite the generated pages under docs/
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/validating.py
 
-baselines: $(VENV)/.dev ## rewrite the expected outputs in tests/baselines
+baselines: $(VENV)/.dev ## rewrite the expected outputs in tests/baselines and tests/decompiler
 	$(BIN)/python -m tests.baselines
+	$(BIN)/python -m tests.decompiler
 
 clean: ## remove what make and mlp made
 	rm -rf $(VENV) .bench .mlp build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis python/*.egg-info

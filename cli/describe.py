@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mlp_lang.compiler.catalog import bundled
+from mlp_lang.compiler.catalog import AUTOML, bundled, tasks
 from mlp_lang.compiler.interface import Input, Interface
 from mlp_lang.compiler.types import canonical, spell
 
@@ -31,6 +31,7 @@ def document_of(face: Interface) -> dict[str, Any]:
             }
             for o in face.outputs.values()
         ],
+        "blocks": {word: list(spec["fields"]) for word, spec in _task(face).items()},
         "metrics": list(face.metrics),
         "stable": sorted(face.stable),
         "releases": None
@@ -44,6 +45,12 @@ def document_of(face: Interface) -> dict[str, Any]:
             "neighbours": list(release.neighbours),
         },
     }
+
+
+def _task(face: Interface) -> dict[str, Any]:
+    """The blocks of an AutoML task, `search_space` with them: they have Azure ML's names and types."""
+    blocks: dict[str, Any] = tasks()[face.name.partition(".")[2]]["blocks"] if face.kind == AUTOML else {}
+    return blocks
 
 
 def sentence(face: Interface) -> str:
@@ -76,6 +83,8 @@ def page(document: dict[str, Any]) -> str:
         given = "required" if i["required"] else f"= {spell(i['default'])}" if "default" in i else "optional"
         lines.append(f"  {i['name']}: {i['type']}  ({given})")
         lines += [f"      {' '.join(text.split())}" for text in (i["description"], _remark(i)) if text]
+    for word, fields in document["blocks"].items():
+        lines += ["", f"Block {word}", *(f"  {field}" for field in fields)]
     lines += ["", "Outputs"]
     for o in document["outputs"]:
         lines.append(f"  {o['name']}: {o['type']}{'  (default)' if o['default'] else ''}")

@@ -1,6 +1,7 @@
 """The `mlp` group: a table of commands, each imported when it is called and not when it is listed."""
 
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any, NoReturn
 
 import click
@@ -9,6 +10,7 @@ COMMANDS = {
     "check": "Report what is wrong with programs.",
     "fmt": "Rewrite programs in canonical form.",
     "compile": "Write the Azure ML definitions of a program.",
+    "import": "Turn Azure ML pipelines in YAML into programs.",
     "run": "Execute a program on this machine.",
     "serve": "Keep the endpoint of a finished run up.",
     "explain": "Explain a diagnostic code, with examples.",
@@ -16,7 +18,7 @@ COMMANDS = {
     "init": "Start a project in a folder.",
     "completion": "Print the completion script of a shell.",
 }
-"""Name and one-line help; module `mlp_lang.cli.commands.<name>` holds the command as `command`."""
+"""Name and one-line help; module `mlp_lang.cli.commands.<name>` (`import_`) holds the command as `command`."""
 
 
 class LazyGroup(click.Group):
@@ -28,7 +30,8 @@ class LazyGroup(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"mlp_lang.cli.commands.{name}").command
+        module = f"{name}_" if iskeyword(name) else name
+        command: click.Command = import_module(f"mlp_lang.cli.commands.{module}").command
         return command
 
     def resolve_command(self, context: click.Context, args: list[str]) -> Any:

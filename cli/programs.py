@@ -10,19 +10,20 @@ STDIN = "-"
 _SKIPPED = frozenset({"node_modules", "__pycache__", "build", "dist"})
 
 
-def program_files(words: Iterable[str]) -> list[str]:
+def program_files(words: Iterable[str], suffixes: tuple[str, ...] = (".mlp",)) -> list[str]:
     """The files that the words name: a file is itself, `-` standard input, a folder every `.mlp` under it, sorted.
 
-    Hidden folders and build outputs are not looked into. Raises click.UsageError where nothing is there.
+    With other `suffixes`, a folder is the files that end so. Hidden folders and build outputs are not looked into.
+    Raises click.UsageError where nothing is there.
     """
     found: dict[str, None] = {}
     for word in words:
         if word == STDIN:
             found[word] = None
         elif os.path.isdir(word):
-            inside = list(_under(word))
+            inside = list(_under(word, suffixes))
             if not inside:
-                raise click.UsageError(f"No .mlp file in folder {word!r}.")
+                raise click.UsageError(f"No {' or '.join(suffixes)} file in folder {word!r}.")
             found.update(dict.fromkeys(inside))
         elif os.path.exists(word):
             found[word] = None
@@ -31,11 +32,11 @@ def program_files(words: Iterable[str]) -> list[str]:
     return list(found)
 
 
-def _under(folder: str) -> Iterable[str]:
+def _under(folder: str, suffixes: tuple[str, ...]) -> Iterable[str]:
     for here, folders, files in os.walk(folder):
         folders[:] = sorted(f for f in folders if not f.startswith(".") and f not in _SKIPPED)
         for name in sorted(files):
-            if name.endswith(".mlp"):
+            if name.endswith(suffixes):
                 yield os.path.normpath(os.path.join(here, name))
 
 

@@ -1,26 +1,23 @@
-"""The blocks of a stage that speak of running it: `run`, `inputs`, `outputs`, and the search of a `tune`."""
+"""The blocks of a stage that speak of running it: `run`, `inputs`, `outputs`; and which other blocks there are."""
 
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from mlp_lang.compiler import settings
+from mlp_lang.compiler import automl, search, settings
 from mlp_lang.compiler.checks import unknown_word
 from mlp_lang.compiler.expressions import Evaluator
 from mlp_lang.compiler.graph import OutputSetting
 from mlp_lang.compiler.instances import Instance
 from mlp_lang.compiler.interface import open_port
-from mlp_lang.compiler.settings import RAW, Argument, Words, strings
+from mlp_lang.compiler.settings import Words, strings
 from mlp_lang.compiler.symbols import Scope
-from mlp_lang.compiler.types import AZURE_ASSETS, FLOAT, INT, PORTS, STRING, Scalar, Union
+from mlp_lang.compiler.types import AZURE_ASSETS, INT, PORTS, STRING, Union
 from mlp_lang.compiler.unroll import forgive
 from mlp_lang.compiler.vocabulary import (
     DISTRIBUTIONS,
-    DURATION,
     IDENTITIES,
     IDENTITY_ARGUMENTS,
-    NATURAL,
-    POSITIVE,
     RUN,
     SERVICES,
     put,
@@ -46,31 +43,6 @@ OUTPUT: settings.Vocabulary = {
     "description": STRING,
 }
 _NODE_OUTPUT: settings.Vocabulary = {**OUTPUT, "type": Words((*AZURE_ASSETS, "file", "folder"))}
-_SEARCH: settings.Vocabulary = {
-    "goal": RAW,
-    "algorithm": Words(("random", "grid", "bayesian", "sobol")),
-    "trials": POSITIVE,
-    "concurrency": POSITIVE,
-    "timeout": DURATION,
-    "trial_timeout": DURATION,
-    "stop": RAW,
-    "seed": INT,
-}
-_STOPS = {
-    "bandit": (
-        Argument("slack_factor", FLOAT),
-        Argument("slack_amount", FLOAT),
-        Argument("every", POSITIVE),
-        Argument("delay", NATURAL),
-    ),
-    "median": (Argument("every", POSITIVE), Argument("delay", NATURAL)),
-    "truncate": (
-        Argument("percent", Scalar("int", 1, 99), True),
-        Argument("every", POSITIVE),
-        Argument("delay", NATURAL),
-    ),
-}
-_GOALS = {"maximize": (Argument("metric", STRING, True),), "minimize": (Argument("metric", STRING, True),)}
 _BLOCKS = ("run", "inputs", "outputs", "search", "define", "azureml")
 
 
@@ -78,6 +50,8 @@ def stage_block(context: "Context", instance: Instance, block: syntax.Block) -> 
     """Read one block of a stage into the instance."""
     word = block.name.text
     scope = instance.scope
+    if instance.kind == "automl" and automl.block(context, instance, block):
+        return
     if word == "run":
         _run(context, instance, block)
     elif word == "inputs":
@@ -95,10 +69,10 @@ def stage_block(context: "Context", instance: Instance, block: syntax.Block) -> 
     elif word == "azureml":
         instance.extra.update(settings.literals(context.evaluator, block.items, scope))
     elif word == "search":
-        _search(context, block, scope)
+        search.read_block(context, instance, block)
     elif word != "define":
         forgive(context.report, block.items)
-        unknown_word(context.report, "MLP0208", "block of a stage", block.name, list(_BLOCKS))
+        unknown_word(context.report, "MLP0208", "block of a stage", block.name, [*_BLOCKS, *automl.words(instance)])
     elif instance.interface is not None and instance.interface.origin != "inline":
         message = "a `define` block belongs to `using command` and its like"
         context.report.error("MLP0208", message, block.name.span)
@@ -284,14 +258,3 @@ def _distribution(context: "Context", expr: syntax.Expr, scope: Scope) -> dict[s
 
 
 _SPELLINGS: dict[str, Callable[[Any], Any]] = {"shm": _shm, "timeout": math.ceil}
-
-
-def _search(context: "Context", block: syntax.Block, scope: Scope) -> None:
-    """Check the search of a `tune`; it is not compiled yet."""
-    given = settings.read(context.evaluator, block.items, scope, _SEARCH, "`search`")
-    for name, table, what in (("goal", _GOALS, "goal"), ("stop", _STOPS, "rule to stop by")):
-        if name in given:
-            call = settings.call(context.report, given[name].value, table, what)
-            if call is not None:
-                settings.arguments(context.evaluator, call, scope, table[call.function.text])
-    context.report.error("MLP0390", "a `search` is not compiled yet", block.name.span)

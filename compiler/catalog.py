@@ -3,8 +3,9 @@
 import os
 from typing import Any
 
-from mlp_lang.compiler.interface import BadInterface, Input, Interface, Output, parameter, read_interface
+from mlp_lang.compiler.interface import BadInterface, Input, Interface, Output, add_output, parameter, read_interface
 from mlp_lang.compiler.typenames import type_of
+from mlp_lang.compiler.types import PORTS
 from mlp_lang.compiler.yaml_files import BadYaml, load_yaml
 
 VERBS = ("prepare", "train", "tune", "privatize", "evaluate", "explain", "export", "deploy", "monitor")
@@ -25,6 +26,7 @@ def bundled(name: str) -> Interface | None:
     # names come from programs: only identifiers, never a path
     if framework.isidentifier() and rest.isidentifier():
         face = _from_folder(name, framework, rest) or _from_family(name, framework, rest)
+        face = face or (_from_task(name, rest) if framework == AUTOML else None)
     _interfaces[name] = face
     return face
 
@@ -96,6 +98,41 @@ def _from_family(name: str, framework: str, rest: str) -> Interface | None:
     return face
 
 
+AUTOML = "automl"
+"""The framework whose components are tasks of Azure ML's own, with no code to bring along."""
+AUTOML_TABLES = ("training_data", "validation_data", "test_data")
+
+
+def tasks() -> dict[str, Any]:
+    """What an AutoML job of each task may say: see components/train/README.md."""
+    path = f"{ROOT}/train/{AUTOML}/tasks.json"
+    if path not in _tables:
+        import json
+
+        with open(path, encoding="utf-8") as file:
+            _tables[path] = json.load(file)["tasks"]
+    return _tables[path]
+
+
+def _from_task(name: str, task: str) -> Interface | None:
+    spec = tasks().get(task)
+    if spec is None:
+        return None
+    face = Interface(name, "bundled", f"{ROOT}/train/{AUTOML}", f"{ROOT}/train/{AUTOML}/tasks.json")
+    face.kind = AUTOML
+    face.verbs = ("train", "tune")
+    face.data = {"description": spec["description"]}
+    for key, one in spec["inputs"].items():
+        t = type_of(one["type"])
+        default = one.get("default")
+        shown = parameter(key, t, None, description=one["description"], default=default, optional=True)
+        face.inputs[key] = Input(key, t, shown, bool(one.get("required")), True)
+    best = {"description": "The best model that was found, in MLflow's format."}
+    add_output(face, "best_model", PORTS["mlflow_model"], "mlflow_model", best, tuple(face.inputs))
+    face.default_output = "best_model"
+    return face
+
+
 def names() -> list[str]:
     """Every bundled component, families member by member: what `did you mean` chooses from."""
     found: list[str] = []
@@ -106,6 +143,8 @@ def names() -> list[str]:
                 face = _family(framework)
                 if face is not None:
                     found += [f"{framework}.{n}" for n in estimators(face)]
+            if framework == AUTOML:
+                found += [f"{framework}.{n}" for n in tasks()]
             found += [f"{framework}.{n}" for n in _folders(here) if os.path.isfile(f"{here}/{n}/component.yml")]
     return found
 

@@ -10,6 +10,8 @@ from mlp_lang.compiler.graph import FromInput, FromNode, Template, Value
 from mlp_lang.compiler.instances import ANY_KEY, Family, Instance, title_of
 from mlp_lang.compiler.interface import Interface, open_port
 from mlp_lang.compiler.report import Report
+from mlp_lang.compiler.spaces import SPACES
+from mlp_lang.compiler.spaces import read as read_space
 from mlp_lang.compiler.suggestions import did_you_mean, listing
 from mlp_lang.compiler.symbols import Kind, Scope, Symbol
 from mlp_lang.compiler.types import PORTS, UNKNOWN, spell
@@ -31,18 +33,7 @@ from mlp_lang.dsl.diagnostics import Fix, Related
 from mlp_lang.dsl.source import Span
 
 ASSET_WORDS = tuple(PORTS)
-SEARCH_WORDS = (
-    "choice",
-    "uniform",
-    "quniform",
-    "log_uniform",
-    "qlog_uniform",
-    "normal",
-    "qnormal",
-    "log_normal",
-    "qlog_normal",
-    "random_int",
-)
+SEARCH_WORDS = tuple(SPACES)
 _THINGS = frozenset({Kind.COMPUTE, Kind.ENVIRONMENT, Kind.ENDPOINT, Kind.COMPONENT, Kind.PIPELINE, Kind.IMPORT})
 
 
@@ -96,6 +87,8 @@ class Evaluator:
             found = f"a {value.symbol.kind.value}"
         elif isinstance(value, AssetValue):
             found = "an asset"
+        elif isinstance(value, SearchSpace):
+            found = "what a search may try"
         self.report.error(
             "MLP0212", f"{what} must be a constant", span, found, help="a `let` is a constant; a `param` is not"
         )
@@ -482,8 +475,10 @@ class Evaluator:
         name = expr.function.text
         if name in PORTS:
             return self._asset(expr, scope)
+        if name in SEARCH_WORDS:
+            return read_space(self, expr, scope)
         values: list[Constant] = []
-        known = name in FUNCTIONS or name in SEARCH_WORDS
+        known = name in FUNCTIONS
         if not known:
             help, fixes = did_you_mean(name, [*FUNCTIONS, *PORTS, *SEARCH_WORDS], expr.function.span)
             self.report.error("MLP0214", f"unknown function `{name}`", expr.function.span, help=help, fixes=fixes)
@@ -498,8 +493,6 @@ class Evaluator:
                 good = False
         if not good:
             return BAD
-        if name in SEARCH_WORDS:
-            return SearchSpace(name, tuple(v.value for v in values), expr.span)
         try:
             return FUNCTIONS[name](values)
         except Fault as fault:

@@ -303,10 +303,13 @@ def _names(evaluator: Evaluator, expr: syntax.Expr, scope: Scope, known: tuple[s
     return found
 
 
-def finish(evaluator: Evaluator, face: Interface, bound: AbstractSet[str] = frozenset()) -> Component:
+def finish(
+    evaluator: Evaluator, face: Interface, bound: AbstractSet[str] = frozenset(), *, sweep: bool = False
+) -> Component:
     """The Component of a declared interface, once all its inputs are known: its command line in Azure ML's spelling.
 
-    ``bound`` are the inputs that its stage gives, which counts for a definition in place."""
+    ``bound`` are the inputs that its stage gives, which counts for a definition in place: the trial of a ``sweep``
+    declares its inputs, any other job only binds them."""
     if face.component is not None:
         return face.component
     data: dict[str, Any] = face.data
@@ -332,7 +335,7 @@ def finish(evaluator: Evaluator, face: Interface, bound: AbstractSet[str] = froz
         default_output=face.default_output,
         metrics=face.metrics,
         extra=_definition(evaluator, face),
-        in_place=data["in_place"] and _sayable(face, bound),
+        in_place=data["in_place"] and (sweep or _sayable(face, bound)),
     )
     return face.component
 

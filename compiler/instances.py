@@ -9,7 +9,7 @@ from mlp_lang.dsl import syntax
 
 if TYPE_CHECKING:
     from mlp_lang.compiler.interface import Interface
-    from mlp_lang.compiler.values import Evaluated
+    from mlp_lang.compiler.values import Evaluated, SearchSpace
 
 
 _JOBS = {"promptflow_parallel": "parallel"}
@@ -26,6 +26,7 @@ class Instance:
         "after",
         "bindings",
         "declassified",
+        "definition",
         "deployment",
         "environment",
         "evaluated",
@@ -44,7 +45,9 @@ class Instance:
         "resolved",
         "run",
         "scope",
+        "search",
         "sources",
+        "spaces",
         "spec",
         "symbol",
         "title",
@@ -64,6 +67,9 @@ class Instance:
         self.evaluated: dict[str, Evaluated] = {}
         self.bindings: dict[str, Binding] = {}
         self.sources: dict[str, tuple[tuple[Instance, str], ...]] = {}
+        self.spaces: dict[str, SearchSpace] = {}  # inputs that a `tune` searches
+        self.search: dict[str, Any] | None = None  # what its `search` block says, as Azure ML has it
+        self.definition: dict[str, Any] = {}  # what an AutoML stage says beside its inputs, as Azure ML has it
         self.after: dict[str, Instance] = {}
         self.run = Run()
         self.extra: dict[str, Any] = {}  # fields of the job that have no place in `run`, as Azure ML has them
@@ -89,7 +95,10 @@ class Instance:
         """The `type` of the job in Azure ML."""
         if self.interface is None:
             return "command"
-        return _JOBS.get(self.interface.kind, self.interface.kind)
+        kind = self.interface.kind
+        if kind == "command" and self.spec.verb.text == "tune":
+            return "sweep"
+        return _JOBS.get(kind, kind)
 
     def acts_as(self, verb: str) -> bool:
         """Whether the stage does what a verb stands for. `step` says nothing, so then the component's verbs count."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mlp_lang.compiler import blocks, deploys, gates, privacy, profiles, schedules, settings, stages
+from mlp_lang.compiler import automl, blocks, deploys, gates, privacy, profiles, schedules, search, settings, stages
 from mlp_lang.compiler.checks import report_misfit, resolve_type
 from mlp_lang.compiler.components import Components
 from mlp_lang.compiler.data import Datum, compile_data, compile_param, declare_data, declare_param
@@ -361,10 +361,15 @@ class _Compilation:
         component = specialiser.component(instance)
         if instance.environment is not None:
             component = component._replace(environment=instance.environment)
+        if instance.kind == "automl":
+            automl.say_output(instance)
         bindings = instance.bindings
         if instance.modes:
             bindings = {k: _with_mode(b, instance.modes.get(k)) for k, b in bindings.items()}
         verb = instance.spec.verb.text
+        run = instance.run._replace(extra=instance.extra) if instance.extra else instance.run
+        if instance.kind == "sweep":
+            component, run = search.trial(component, run)
         return Node(
             name=instance.name,
             title=instance.title,
@@ -374,13 +379,14 @@ class _Compilation:
             inputs=tuple((p.name, bindings[p.name]) for p in component.inputs if p.name in bindings),
             outputs=tuple(instance.outputs.values()),
             after=tuple(instance.after),
-            run=instance.run._replace(extra=instance.extra) if instance.extra else instance.run,
+            run=run,
             gates=tuple(instance.gates),
             deployment=instance.deployment,
             ungated=instance.ungated,
             private={port: tuple(sorted(labels)) for port, labels in instance.labels.items()},
             description=instance.spec.doc,
             span=instance.spec.name.span,
+            search=search.of_node(instance, component),
         )
 
 

@@ -9,6 +9,7 @@ from mlp_lang.compiler.graph import Facts, FromInput, Literal, Release
 from mlp_lang.compiler.instances import Instance
 from mlp_lang.compiler.interface import Interface, ReleaseRule
 from mlp_lang.compiler.labels import NO_LABELS, labels_in, seen_in
+from mlp_lang.compiler.search import trials
 from mlp_lang.compiler.stages import Context
 from mlp_lang.compiler.suggestions import listing
 from mlp_lang.compiler.types import EnumType, Scalar, Type, spell
@@ -55,9 +56,10 @@ class Releases:
             self._columns(instance, rule.of, label)
             epsilon = self._epsilon(instance, face, rule)
             delta = self._delta(instance, face, rule, budget, label)
-            if epsilon is None or delta is None:
+            trials = self._trials(instance)
+            if epsilon is None or delta is None or trials is None:
                 continue
-            times = budget.runs * (1 + (instance.run.retries or 0))
+            times = budget.runs * (1 + (instance.run.retries or 0)) * trials
             self.made.append(
                 Release(
                     label,
@@ -72,6 +74,15 @@ class Releases:
                 )
             )
         return spent
+
+    def _trials(self, instance: Instance) -> int | None:
+        """How many trials a release is: every trial of a `tune` looks at the data anew."""
+        found = trials(instance)
+        if found is None:
+            message = f"`{instance.title}` releases once a trial, and a run says how many trials"
+            help = "say `trials` as a number"
+            self.report.error("MLP0503", message, instance.spec.name.span, help=help)
+        return found
 
     def _word(self, instance: Instance, face: Interface, name: str) -> str:
         if name not in face.inputs:
@@ -175,6 +186,13 @@ class Releases:
             for maker, _ in instance.sources.get(name, ()):
                 made = maker.interface
                 if made is None:
+                    continue
+                if maker.kind == "sweep":
+                    # which trial is the best is read off the data, and no proof speaks of that choice
+                    message = f"the proof of `{face.name}` does not cover a model that a `tune` has chosen"
+                    shown = (Related(maker.spec.verb.span, "chosen here"),)
+                    self.report.error("MLP0505", message, span, help="write a `train`", related=shown)
+                    good = False
                     continue
                 if need.components and made.name not in need.components:
                     message = f"the proof of `{face.name}` does not cover what `{made.name}` makes"

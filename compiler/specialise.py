@@ -1,10 +1,11 @@
 """From an Interface and one use of it to the Component that its node carries: set hyper-parameters, opened lists."""
 
-from mlp_lang.compiler import inline
+from mlp_lang.compiler import automl, inline
 from mlp_lang.compiler.expressions import Evaluator
 from mlp_lang.compiler.graph import Binding, Component, FromNode, Literal, Parameter
 from mlp_lang.compiler.instances import Instance
 from mlp_lang.compiler.interface import Interface, component_of
+from mlp_lang.compiler.spaces import texts_alone
 from mlp_lang.compiler.types import ListType, Port, azure_scalar, canonical
 from mlp_lang.compiler.values import InputRef, PortList, Text
 
@@ -21,10 +22,12 @@ class Specialiser:
         """The component of an instance whose interface is known; opens the instance's lists into inputs."""
         face = instance.interface
         assert face is not None
+        if face.kind == "automl":
+            return automl.component(instance, face)
         if face.family is not None:
             return self._member(instance, face)
         if face.origin == "inline":
-            base = inline.finish(self.evaluator, face, instance.bindings.keys())
+            base = inline.finish(self.evaluator, face, instance.bindings.keys(), sweep=instance.kind == "sweep")
         else:
             base = component_of(face, complete=self.complete)
         lists = [k for k, v in instance.evaluated.items() if isinstance(v, PortList) and k in face.inputs]
@@ -36,7 +39,7 @@ class Specialiser:
         """`sklearn.SVC` with C and kernel set is a component with just these two hyper-parameters."""
         chosen: list[tuple[str, bool]] = []
         for name, asked in face.inputs.items():
-            if asked.hyper and name in instance.bindings:
+            if asked.hyper and (name in instance.bindings or name in instance.spaces):
                 chosen.append((name, _as_string(instance, name, asked.parameter)))
         key = (face.name, tuple(chosen))
         made = self._made.get(key)
@@ -70,7 +73,7 @@ def _as_string(instance: Instance, name: str, parameter: Parameter) -> bool:
     if parameter.azure_type == "string" and parameter.encoding == "plain":
         return True
     value = instance.evaluated.get(name)
-    if isinstance(value, Text):
+    if isinstance(value, Text) or (name in instance.spaces and texts_alone(instance.spaces[name])):
         return True
     return isinstance(value, InputRef) and azure_scalar(value.type) == ("string", "plain")
 

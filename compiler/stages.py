@@ -3,7 +3,7 @@
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
-from mlp_lang.compiler import blocks
+from mlp_lang.compiler import automl, blocks, search, spaces
 from mlp_lang.compiler.checks import report_misfit
 from mlp_lang.compiler.components import KINDS, Components
 from mlp_lang.compiler.expressions import Evaluator
@@ -95,6 +95,8 @@ def compile_stage(context: Context, instance: Instance) -> None:
             report.forgiven |= item.names  # type: ignore[union-attr]
         # require, expect, declassify and ungated are read by gates and privacy
     if face is not None:
+        if instance.kind == "automl":
+            automl.take(context, instance, given)
         _inputs(context, instance, face, given, broken)
     else:
         for setting in given.values():
@@ -102,6 +104,8 @@ def compile_stage(context: Context, instance: Instance) -> None:
     for item in spec.items or ():
         if isinstance(item, syntax.Block):  # after the inputs: they speak of those that only the stage names, too
             blocks.stage_block(context, instance, item)
+    if face is not None:
+        search.finish(context, instance)
 
 
 def _after(context: Context, instance: Instance) -> None:
@@ -193,6 +197,8 @@ def _inferred(
         t = value.type
     elif isinstance(value, PortList):
         t = ListType(value.ports[0].type)
+    elif isinstance(value, SearchSpace):
+        t = spaces.type_of(value)
     if face.outputs.get(name) is not None:
         message = f"`{name}` is an output of this component"
         context.report.error("MLP0103", message, setting.name.span, help="give the input another name")
@@ -358,14 +364,7 @@ def _other(
         report.error("MLP0109", f"{what} takes no {value.symbol.kind.value}", span)
         return None
     if isinstance(value, SearchSpace):
-        if instance.spec.verb.text != "tune":
-            report.error("MLP0315", f"`{value.function}` gives a range to search, which only a `tune` does", span)
-        for argument in value.arguments:
-            if value.function == "choice" and isinstance(argument, int | float | str | bool):
-                from mlp_lang.compiler.fit import kind_of
-
-                problem = misfit(argument, kind_of(argument), asked.type)
-                if problem is not None:
-                    report_misfit(report, problem, span, what)
-        return None
+        face = instance.interface
+        assert face is not None
+        search.take(context, instance, asked, value, face)
     return None

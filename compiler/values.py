@@ -59,11 +59,15 @@ class Thing(NamedTuple):
 
 
 class SearchSpace(NamedTuple):
-    """`log_uniform(1e-5, 1e-2)`: every value that a search may try; `span` is the call."""
+    """`log_uniform(1e-5, 1e-2)`: every value that a search may try, as Azure ML has it (see compiler/spaces.py).
+
+    `span` is the call, `places` are the values of a `choice`; `nested` if maps among them have spaces of their own."""
 
     function: str
-    arguments: tuple[Value, ...]
+    document: dict[str, Value]
     span: Span
+    places: tuple[Span, ...] = ()
+    nested: bool = False
 
 
 class Bad(NamedTuple):

@@ -54,8 +54,9 @@ RUN: tuple[Field, ...] = (
     Field("retries", (), NATURAL, frozenset(["command"])),
     Field("retries", ("retry_settings", "max_retries"), NATURAL, _PARALLEL),
     Field("distribution", ("distribution",), RAW, frozenset(["command", "sweep"])),
-    Field("identity", ("identity",), RAW, _CODED | {"automl", "import", "data_transfer"}),
-    Field("env", ("environment_variables",), ANY_MAP, frozenset(["command", "parallel", "automl"])),
+    # azure-ai-ml reads an identity of a sweep and forgets it
+    Field("identity", ("identity",), RAW, (_CODED - {"sweep"}) | {"automl", "import", "data_transfer"}),
+    Field("env", ("environment_variables",), ANY_MAP, frozenset(["command", "parallel", "sweep", "automl"])),
     Field("environment", ("environment",), RAW, _CODED),
     Field("tier", ("queue_settings", "job_tier"), STRING, frozenset(["command", "sweep", "automl"])),
     Field("priority", ("queue_settings", "priority"), STRING, frozenset(["command", "sweep", "automl"])),

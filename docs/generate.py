@@ -1,4 +1,4 @@
-"""From the catalogue, the component files and the vocabulary to docs/diagnostics.md, docs/components/, docs/fields.md.
+"""From the catalogue, the component files and the tables of words to the pages that list them.
 
 `make docs` writes them; a test compares what is checked in with what this would write.
 """
@@ -12,6 +12,7 @@ from mlp_lang.compiler import vocabulary
 from mlp_lang.compiler.catalog import bundled, names
 from mlp_lang.compiler.settings import Raw, Words
 from mlp_lang.compiler.types import canonical, spell
+from mlp_lang.decompiler.vocabulary import PUBLIC_ESCAPES, VERBS
 from mlp_lang.dsl.explanations import codes, explanation
 
 HERE = Path(__file__).resolve().parent
@@ -48,6 +49,7 @@ def pages() -> dict[str, str]:
     }
     made = {"diagnostics.md": templates.get_template("diagnostics.md.j2").render(groups=groups)}
     made["fields.md"] = templates.get_template("fields.md.j2").render(tables=_fields(), calls=_calls())
+    made["importing.md"] = templates.get_template("importing.md.j2").render(verbs=VERBS, escapes=PUBLIC_ESCAPES)
     listed = []
     for name, members in _components().items():
         documents = [document_of(face) for m in members if (face := bundled(m)) is not None]

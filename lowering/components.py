@@ -124,6 +124,11 @@ class Components:
                 put(document, ("task", key) if component.kind == "parallel" else (key,), value)
         return relocate(document, place)
 
+    def trial(self, component: Component, name: str, after: tuple[After, ...], done: bool) -> dict[str, Any]:
+        """The trial of a sweep that stands in its job: a definition, with its inputs and outputs but without a name."""
+        document = {"type": component.kind, **_ports(component, after, done)}
+        return document | self.in_place(component, name)
+
     def files(self) -> dict[str, str]:
         """Texts of all definitions, each with the header that names its uses."""
         result = dict(self.texts)
@@ -180,15 +185,7 @@ class Components:
         if component.description:
             document["description"] = component.description
         document["is_deterministic"] = component.deterministic
-        inputs = {p.name: parameter_document(p) for p in component.inputs}
-        inputs.update((edge.input, _order_document(edge)) for edge in after)
-        if inputs:
-            document["inputs"] = inputs
-        outputs = {p.name: _port_document(p) for p in component.outputs}
-        if done:
-            outputs[DONE] = dict(_DONE_DOCUMENT)
-        if outputs:
-            document["outputs"] = outputs
+        document |= _ports(component, after, done)
         merge(document, component.extra)
         definition = document.setdefault("task", {}) if component.kind == "parallel" else document
         if component.code is not None:
@@ -431,6 +428,21 @@ class Components:
         shown = self.provenance.path(path)
         span = Span(Source(source, ""), 0, 0)
         self.diagnostics.append(Diagnostic("MLP0803", f"cannot read `{shown}`, which a component needs", span))
+
+
+def _ports(component: Component, after: tuple[After, ...], done: bool) -> dict[str, Any]:
+    """`inputs` and `outputs` of a definition, with those that carry order alone."""
+    document: dict[str, Any] = {}
+    inputs = {p.name: parameter_document(p) for p in component.inputs}
+    inputs.update((edge.input, _order_document(edge)) for edge in after)
+    if inputs:
+        document["inputs"] = inputs
+    outputs = {p.name: _port_document(p) for p in component.outputs}
+    if done:
+        outputs[DONE] = dict(_DONE_DOCUMENT)
+    if outputs:
+        document["outputs"] = outputs
+    return document
 
 
 def parameter_document(p: Parameter) -> dict[str, Any]:

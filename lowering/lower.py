@@ -67,8 +67,9 @@ class _Lowering:
                     port, azure_type = _token(by_name[name].component)
                     edge = After(_free(f"after_{name}", names), azure_type)
                     after.append(edge)
-                    added.append((edge.input, _order(edge, f"${{{{parent.jobs.{name}.outputs.{port}}}}}", component)))
-                if after and component.origin == "registered":
+                    text = f"${{{{parent.jobs.{name}.outputs.{port}}}}}"
+                    added.append((edge.input, _order(edge, text, component, node.kind)))
+                if after and (component.origin == "registered" or node.kind == "automl"):
                     self._report_registered(node, edges[node.name])
             done = node.name in awaited and _token(component)[0] == DONE
             if done and component.origin == "registered":
@@ -77,7 +78,10 @@ class _Lowering:
                 self._hand_definitions(node, taken, added)
             if node.run.retries and node.kind == "command":
                 self._report_retries(node)
-            if component.in_place:
+            if component.in_place and node.kind == "sweep":
+                trial = self.components.trial(component, node.name, tuple(after), done)
+                self.extras[node.name] = Extra(trial, tuple(added))
+            elif component.in_place:
                 definition = self.components.in_place(component, node.name)
                 self.extras[node.name] = Extra(definition, tuple(added), (DONE,) if done else ())
             else:
@@ -186,11 +190,13 @@ class _Lowering:
         self.diagnostics.append(Diagnostic(code, message, where, severity=severity, help=help))
 
     def _report_registered(self, node: Node, names: tuple[str, ...]) -> None:
+        what = "AutoML" if node.kind == "automl" else f"registered component `{node.component.name}`"
+        fixed = "AutoML" if node.kind == "automl" else "a registered component"
         self._report(
             "MLP0801",
-            f"registered component `{node.component.name}` cannot carry the order of {_listed(names)}",
+            f"{what} cannot carry the order of {_listed(names)}",
             node.span,
-            help="Azure ML orders steps by data alone, and the interface of a registered component is fixed; "
+            help=f"Azure ML orders steps by data alone, and the interface of {fixed} is fixed; "
             "pass data along the edge, or use a component with a definition",
         )
 
@@ -223,9 +229,10 @@ def _orders(node: Node) -> tuple[str, ...]:
     return tuple(name for name in dict.fromkeys(node.after) if name not in fed)
 
 
-def _order(edge: After, text: str, component: Component) -> Any:
+def _order(edge: After, text: str, component: Component, kind: str) -> Any:
     """The binding that carries order alone; a definition in place has no port of this name to say how it is handed."""
-    return {"type": edge.azure_type, "path": text, "mode": "direct"} if component.in_place else text
+    said = component.in_place and kind != "sweep"
+    return {"type": edge.azure_type, "path": text, "mode": "direct"} if said else text
 
 
 def _token(component: Component) -> tuple[str, str]:

@@ -161,11 +161,11 @@ def _job(node: Node, extra: Extra, bound: Mapping[tuple[str, str], str], local: 
         job["trial" if node.kind == "sweep" else "component"] = extra.component
     if node.title and node.title != node.name:
         job["display_name"] = node.title
-    in_place = node.component.in_place
+    in_place = node.component.in_place and node.kind != "sweep"  # a trial in place declares its ports like any other
     if node.description:
         job["description" if in_place and node.kind in DESCRIBED else "comment"] = node.description
     if isinstance(extra.component, dict):
-        job.update(extra.component)
+        job.update({"trial": extra.component} if node.kind == "sweep" else extra.component)
     run = node.run
     if run is not _DEFAULT and run.compute is not None:
         job["compute"] = compute_reference(run.compute)
@@ -184,14 +184,18 @@ def _job(node: Node, extra: Extra, bound: Mapping[tuple[str, str], str], local: 
             # None means "leave it": an optional input of Azure ML has no value, a json-encoded one has JSON's null.
             if kind is Literal and binding.value is None and (parameter is None or parameter.encoding == "plain"):  # type: ignore[union-attr]
                 continue
-            inputs[name] = _bound(binding, parameter, local, in_place)
+            inputs[name] = _bound(binding, parameter, local, in_place, node.kind == "automl")
     inputs.update(extra.inputs)
-    if inputs:
+    if node.kind == "automl":
+        job.update(inputs)  # Azure ML has them among the other fields of the job
+    elif inputs:
         job["inputs"] = inputs
     outputs = _job_outputs(node, bound)
     outputs.update((name, {"type": "uri_folder"}) for name in extra.outputs)
     if outputs:
         job["outputs"] = outputs
+    if node.search is not None:
+        job.update(node.search)
     if run is not _DEFAULT:
         _run(node.kind, run, job)
     return job
@@ -200,9 +204,15 @@ def _job(node: Node, extra: Extra, bound: Mapping[tuple[str, str], str], local: 
 _DEFAULT = Node._field_defaults["run"]
 
 
-def _bound(binding: Binding, parameter: Parameter | None, local: Callable[[str], str], in_place: bool) -> Any:
-    """A binding as a job has it. A job that is its own definition says the type of an asset with its binding."""
+def _bound(
+    binding: Binding, parameter: Parameter | None, local: Callable[[str], str], in_place: bool, literal: bool = False
+) -> Any:
+    """A binding as a job has it. A job that is its own definition says the type of an asset with its binding.
+
+    ``literal`` if it has lists and maps as YAML, not as JSON in a string."""
     match binding:
+        case Literal(value=value) if literal:
+            return value
         case Literal(value=value):
             return yaml_value(value, parameter) if parameter is not None and parameter.type != "any" else value
         case Asset():
@@ -210,7 +220,8 @@ def _bound(binding: Binding, parameter: Parameter | None, local: Callable[[str],
         case FromInput() | FromNode():
             text = reference_text(binding)
             mode = {"mode": binding.mode} if binding.mode is not None else {}
-            if in_place and parameter is not None and parameter.azure_type not in PRIMITIVES and not parameter.inferred:
+            typed = in_place and not literal  # azure-ai-ml makes a text of what AutoML is given in another form
+            if typed and parameter is not None and parameter.azure_type not in PRIMITIVES and not parameter.inferred:
                 return {"type": parameter.azure_type, "path": text, **mode}
             return {"path": text, **mode} if mode else text
         case _:
@@ -223,7 +234,7 @@ def _job_outputs(node: Node, bound: Mapping[tuple[str, str], str]) -> dict[str, 
     A job that is its own definition says their types; what a component says of them, its jobs need not repeat."""
     outputs: dict[str, Any] = {}
     settings = {s.port: s for s in node.outputs}
-    in_place = node.component.in_place
+    in_place = node.component.in_place and node.kind not in ("sweep", "automl")
     for port in node.component.outputs:
         feeds = bound.get((node.name, port.name))
         setting = settings.get(port.name)

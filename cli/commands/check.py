@@ -1,4 +1,4 @@
-"""`mlp check`: every error of every program, under every profile."""
+"""`mlp check`: every error of every program, under every profile, and of Azure ML YAML."""
 
 import sys
 from collections.abc import Sequence
@@ -12,6 +12,8 @@ from mlp_lang.cli.programs import STDIN, program_files, read_stdin
 from mlp_lang.dsl.diagnostics import Diagnostic, Severity
 from mlp_lang.dsl.render import FORMATS
 
+YAML = (".yml", ".yaml")
+
 
 @click.command(
     cls=Help,
@@ -22,6 +24,8 @@ from mlp_lang.dsl.render import FORMATS
         "mlp check . --format sarif > mlp.sarif    for code scanning",
         "mlp check --fix income.mlp                apply the fixes that are certain",
         "mlp check - < income.mlp                  from standard input",
+        "mlp check pipeline.yml                    a definition of Azure ML, and what it names",
+        "mlp check --yaml .                        every such definition in this folder, too",
     ),
 )
 @click.argument("files", nargs=-1, metavar="[FILES|FOLDERS|-]", shell_complete=programs)
@@ -31,42 +35,75 @@ from mlp_lang.dsl.render import FORMATS
 @click.option(
     "--profile", metavar="NAME", shell_complete=profiles, help="Check under this profile only; all if not given."
 )
+@click.option("--yaml", is_flag=True, help="Check Azure ML YAML in folders too; standard input is YAML.")
 @click.option("--fix", is_flag=True, help="Apply fixes in the named files, then check again.")
 @click.option("--strict", is_flag=True, help="Let warnings count as errors in the exit code.")
-def command(files: tuple[str, ...], form: str, profile: str | None, fix: bool, strict: bool) -> int:
+def command(files: tuple[str, ...], form: str, profile: str | None, yaml: bool, fix: bool, strict: bool) -> int:
     """Report what is wrong with programs: FILES, all programs in FOLDERS, or those in the working directory.
 
-    Every pipeline is checked under every profile. Warnings do not change the exit code.
+    Every pipeline is checked under every profile. A file that ends in .yml or .yaml is a definition of Azure ML: a
+    job, component, endpoint, deployment, environment, data asset, model or schedule. Warnings do not change the
+    exit code.
     """
-    names = program_files(files or (".",))
+    names = _files(files or (".",), yaml)
     if fix and STDIN in names:
         raise click.UsageError("--fix writes to files; standard input is none.")
-    found = _check(names, profile)
+    found = _check(names, profile, yaml)
     if fix:
         found = _mend(names, profile, found)
     report(found, form)
     if not found and form == "text":
-        sys.stderr.write(f"{len(names)} program{'s' * (len(names) != 1)} checked, nothing to report\n")
+        sys.stderr.write(f"{_counted(names, yaml)} checked, nothing to report\n")
     return exit_code(found) or int(strict and any(d.severity is Severity.WARNING for d in found))
 
 
-def _check(names: Sequence[str], profile: str | None) -> list[Diagnostic]:
-    """Diagnostics of all files, each once: files that import the same file would repeat what is wrong with it."""
-    from mlp_lang.compiler import check_file
+def _files(words: Sequence[str], yaml: bool) -> list[str]:
+    """The files that the words name; in folders YAML is looked at if asked for, and if it is of Azure ML."""
+    if not yaml:
+        return program_files(words)
+    from mlp_lang.lowering.checker import is_definition
 
+    named = set(words)
+    names = program_files(words, (".mlp", *YAML))
+    return [name for name in names if name in named or not name.endswith(YAML) or is_definition(name)]
+
+
+def _counted(names: Sequence[str], yaml: bool) -> str:
+    definitions = sum(_is_yaml(name, yaml) for name in names)
+    counts = ((len(names) - definitions, "program"), (definitions, "definition"))
+    said = [f"{number} {what}{'s' * (number != 1)}" for number, what in counts if number or what == "program"]
+    return " and ".join(said[-1:] if definitions == len(names) and names else said)
+
+
+def _is_yaml(name: str, yaml: bool) -> bool:
+    return name.endswith(YAML) or (yaml and name == STDIN)
+
+
+def _check(names: Sequence[str], profile: str | None, yaml: bool = False) -> list[Diagnostic]:
+    """Diagnostics of all files, each once: files that import the same file would repeat what is wrong with it."""
     found: dict[Diagnostic | tuple[object, ...], Diagnostic] = {}
     for name in names:
-        if name == STDIN:
-            from mlp_lang.dsl.reading import decode
-
-            source, problems = decode(read_stdin(), "<stdin>")
-            if source is not None:
-                problems = check_file(Path("<stdin>"), profile=profile, source=source)
-        else:
-            problems = check_file(Path(name), profile=profile)
-        for d in problems:
+        for d in _problems(name, profile, _is_yaml(name, yaml)):
             found.setdefault((d.code, d.message, d.span.source.path, d.span.start, d.span.end), d)
     return list(found.values())
+
+
+def _problems(name: str, profile: str | None, yaml: bool) -> list[Diagnostic]:
+    source = None
+    if name == STDIN:
+        from mlp_lang.dsl.reading import decode
+
+        source, problems = decode(read_stdin(), "<stdin>")
+        if source is None:
+            return problems
+        name = "<stdin>"
+    if yaml:
+        from mlp_lang.lowering.checker import check_yaml
+
+        return check_yaml(name, source)
+    from mlp_lang.compiler import check_file
+
+    return check_file(Path(name), profile=profile, source=source)
 
 
 def _mend(names: Sequence[str], profile: str | None, found: list[Diagnostic]) -> list[Diagnostic]:

@@ -54,6 +54,16 @@ class Place(NamedTuple):
             return []
         return [self._replace(node=item) for item in self.node.value]
 
+    def part(self, text: str) -> "Place":
+        """The place of a text within a scalar, if it stands there once; else the scalar."""
+        start, end = self.node.start_mark.index, self.node.end_mark.index
+        written = self.source.text[start:end]
+        if written.count(text) != 1:
+            return self
+        at = start + written.index(text)
+        start_mark, end_mark = (yaml.Mark("", index, 0, 0, None, 0) for index in (at, at + len(text)))
+        return self._replace(node=yaml.ScalarNode("tag:yaml.org,2002:str", text, start_mark, end_mark))
+
     @property
     def text(self) -> str:
         """What a scalar says, as text; empty for a collection."""
@@ -93,8 +103,9 @@ class Field(NamedTuple):
 class Findings:
     """Diagnostics in the order in which they were found, and the files that were read."""
 
-    def __init__(self, shown_from: str) -> None:
+    def __init__(self, shown_from: str, missing_data: Severity = Severity.ERROR) -> None:
         self.diagnostics: list[Diagnostic] = []
+        self.missing_data = missing_data  # how bad it is that data are not there: they may be fetched first
         self.shown_from = shown_from  # paths in messages and spans are relative to this folder's parent
         self._documents: dict[str, Place | None] = {}
 
@@ -111,16 +122,22 @@ class Findings:
         span = place if isinstance(place, Span) else place.span
         self.diagnostics.append(Diagnostic(code, message, span, label, severity, help=help, fixes=fixes))
 
-    def unknown(self, code: str, message: str, place: Place, name: str, known: Iterable[str]) -> None:
-        """A name that is none of `known`: says which one may have been meant."""
-        near = get_close_matches(name, known := sorted(known), 1, 0.6)
-        if near:
-            fixes: tuple[Fix, ...] = ()
-            if place.text == name:
-                fixes = (Fix(f"Change `{name}` to `{near[0]}`", (Edit(place.span, near[0]),)),)
-            self.report(code, message, place, f"did you mean `{near[0]}`?", fixes=fixes)
+    def unknown(
+        self,
+        code: str,
+        message: str,
+        place: Place,
+        name: str,
+        known: Iterable[str],
+        otherwise: Severity = Severity.ERROR,
+    ) -> None:
+        """A name that is none of `known`: says which one may have been meant; `otherwise` is how bad it is if none."""
+        meant = near(name, known := sorted(known))
+        if meant:
+            self.report(code, message, place, f"did you mean `{meant}`?", fixes=_renaming(place, name, meant))
         else:
-            self.report(code, message, place, help=f"there is {_listed(known)}" if known else "there is none")
+            help = f"there is {_listed(known)}" if known else "there is none"
+            self.report(code, message, place, help=help, severity=otherwise)
 
     def has_read(self, path: str) -> bool:
         """Whether a file has been loaded, and so checked by whom it concerned first."""
@@ -146,6 +163,14 @@ class Findings:
             where = wanted_by.span if wanted_by is not None else Span(Source(shown, ""), 0, 0)
             self.report("MLP0815", f"cannot read `{shown}`: {reason.lower()}", where)
             return None
+        return self._parse(path, source)
+
+    def read(self, path: str, source: Source) -> Place | None:
+        """The root of a text that is not on the disk; what it names is looked for beside `path`."""
+        return self._parse(path, source)
+
+    def _parse(self, path: str, source: Source) -> Place | None:
+        shown = source.path
         try:
             node = yaml.compose(source.text, Loader=_LOADER)
         except yaml.YAMLError as error:
@@ -184,6 +209,23 @@ class Findings:
                             "MLP0811", f"`{name}` is there twice, and the last one wins", root._replace(node=key)
                         )
                     keys.add(name)
+
+
+def near(name: str, known: Iterable[str]) -> str | None:
+    """The one of `known` that a name may have been meant to be."""
+    found = get_close_matches(name, list(known), 1, 0.6)
+    return found[0] if found else None
+
+
+def _renaming(place: Place, name: str, new: str) -> tuple[Fix, ...]:
+    """The fix that writes `new` where a scalar says `name`, alone or once among other words."""
+    span = place.span
+    written = place.source.text[span.start : span.end]
+    found = [m.start() for m in re.finditer(rf"(?<![\w-]){re.escape(name)}(?![\w-])", written)]
+    if len(found) != 1:
+        return ()
+    start = span.start + found[0]
+    return (Fix(f"Change `{name}` to `{new}`", (Edit(Span(place.source, start, start + len(name)), new),)),)
 
 
 def _listed(names: Iterable[str]) -> str:

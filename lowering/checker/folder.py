@@ -4,10 +4,12 @@ import os
 
 from mlp_lang.dsl.diagnostics import Diagnostic
 from mlp_lang.dsl.source import Source, Span
+from mlp_lang.lowering.checker.components import check_component, kind_of_component
+from mlp_lang.lowering.checker.definitions import check_definition, kind_of
 from mlp_lang.lowering.checker.document import Findings, Place
-from mlp_lang.lowering.checker.interfaces import check_command_component
 from mlp_lang.lowering.checker.pipelines import check_pipeline
-from mlp_lang.lowering.checker.serving import check_deployment, check_endpoint, check_schedule
+from mlp_lang.lowering.checker.schedules import check_schedule
+from mlp_lang.lowering.checker.serving import check_deployment, check_endpoint
 from mlp_lang.lowering.lock import LOCK_NAME, digest
 
 COMPONENTS = "components/*/component.yml"
@@ -23,15 +25,17 @@ def check_folder(folder: str) -> list[Diagnostic]:
     findings = Findings(folder)
     root = findings.load(os.path.join(folder, "pipeline.yml"))
     inputs: dict[str, set[str]] = {}
-    if root is not None:
+    if root is not None and kind_of(root) is None:
+        check_definition(root, findings, root.path)
+    elif root is not None:
         check_pipeline(root, findings)
         fields = root.fields()
         inputs[root.path] = set(fields["inputs"].value.fields()) if "inputs" in fields else set()
     for path in definition_files(folder, COMPONENTS):
         if not findings.has_read(path):
             component = findings.load(path)
-            if component is not None and component.fields().get("command") is not None:
-                check_command_component(component, findings)
+            if component is not None:
+                check_component(component, kind_of_component(component.fields()), findings, named=True)
     endpoints: set[str] = set()
     for path in definition_files(folder, ENDPOINTS):
         _add(endpoints, check_endpoint(place, findings) if (place := findings.load(path)) is not None else None)

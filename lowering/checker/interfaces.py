@@ -1,22 +1,17 @@
-"""From a component's YAML to its interface, with findings about the component itself: fields, ports, command, files."""
+"""From a component's YAML to its interface: ports, what a port can take, what a command asks for."""
 
-import os
+import json
 import re
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from mlp_lang.lowering.checker.document import Findings, Place
-from mlp_lang.lowering.checker.fields import (
-    COMMAND_COMPONENT,
-    COMPONENT_INPUT,
-    COMPONENT_OUTPUT,
-    ENVIRONMENT,
-    PORT_TYPES,
-    check_fields,
-)
+from mlp_lang.dsl.diagnostics import Severity
+from mlp_lang.lowering.checker.document import Field, Findings, Place
+from mlp_lang.lowering.checker.tables.common import PORT_TYPES
 
 _PLACEHOLDER = re.compile(r"\$\{\{\s*(inputs|outputs|search_space)\.([\w.-]*?)\s*\}\}")
 _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?|[-+]?(inf|nan)", re.IGNORECASE)
-_ALIASES = {"path": "uri_folder", "float": "number", "Integer": "integer", "Boolean": "boolean", "String": "string"}
+_ALIASES = {"path": "uri_folder"}
 
 
 class Port(NamedTuple):
@@ -55,7 +50,7 @@ def port(name: str, place: Place) -> Port:
             return None
 
     members = tuple(item.text for item in fields["enum"].value.items()) if "enum" in fields else ()
-    optional = "optional" in fields and fields["optional"].value.value() in (True, "True")
+    optional = "optional" in fields and fields["optional"].value.value() in (True, "True", "true")
     return Port(
         name,
         _ALIASES.get(kind, kind) if kind else None,
@@ -66,6 +61,11 @@ def port(name: str, place: Place) -> Port:
         members,
         place,
     )
+
+
+def free_port(name: str, place: Place, type_: str | None = None) -> Port:
+    """A port that takes what it is given."""
+    return Port(name, type_, False, False, None, None, (), place)
 
 
 def literal_problem(value: Any, given: Port) -> str:
@@ -96,100 +96,78 @@ def literal_problem(value: Any, given: Port) -> str:
             return "" if value is not None else "null is no value"
 
 
+def declared(fields: dict[str, Field], side: str) -> dict[str, Field]:
+    """The entries of `inputs` or `outputs`."""
+    return fields[side].value.fields() if side in fields else {}
+
+
 def read_interface(root: Place) -> Interface:
-    """The ports that a component declares."""
+    """The ports that a component declares. An import has one output, `output`; moved data are `source` and `sink`."""
     fields = root.fields()
+    inputs = {name: port(name, field.value) for name, field in declared(fields, "inputs").items()}
+    outputs = {name: port(name, field.value) for name, field in declared(fields, "outputs").items()}
+    if "output" in fields:
+        outputs["output"] = port("output", fields["output"].value)
+    return Interface(inputs, outputs)
+
+
+def own_interface(fields: dict[str, Field]) -> Interface:
+    """A job without a component is its own interface: what it binds is what it has."""
     sides = []
     for side in ("inputs", "outputs"):
-        declared = fields[side].value.fields() if side in fields else {}
-        sides.append({name: port(name, field.value) for name, field in declared.items()})
+        ports = {}
+        for name, entry in declared(fields, side).items():
+            inner = entry.value.fields()
+            ports[name] = free_port(name, entry.value, inner["type"].value.text if "type" in inner else None)
+        sides.append(ports)
     return Interface(sides[0], sides[1])
 
 
-def check_command_component(root: Place, findings: Findings) -> None:
-    """Everything about a command component that can be said without its uses."""
-    check_fields(root, COMMAND_COMPONENT, findings)
-    fields = root.fields()
-    for side, table in (("inputs", COMPONENT_INPUT), ("outputs", COMPONENT_OUTPUT)):
-        if side in fields:
-            for field in fields[side].value.fields().values():
-                check_fields(field.value, table, findings)
-    interface = read_interface(root)
-    for given in interface.inputs.values():
-        default = given.place.fields().get("default")
-        if default is not None and (problem := literal_problem(default.value.value(), given)):
-            findings.report("MLP0819", f"default of input `{given.name}`: {problem}", default.value)
-    if "command" in fields:
-        check_command(fields["command"].value, interface, findings)
-    check_code(root, findings)
+def check_command(
+    place: Place, interface: Interface, findings: Findings, searched: Iterable[str] | None = None, what: str = "command"
+) -> None:
+    """Placeholders of a command line name ports that are there; an optional input is asked for in `$[[ ]]` alone.
 
-
-def check_command(place: Place, interface: Interface, findings: Findings) -> None:
-    """Placeholders of a command line name ports that are there; an optional input is asked for in `$[[ ]]` alone."""
+    `searched` are the names of the search space, where there is one.
+    """
     text = place.text
     optional = [(m.start(), m.end()) for m in re.finditer(r"\$\[\[.*?\]\]", text, re.DOTALL)]
     for match in _PLACEHOLDER.finditer(text):
         side, name = match[1], match[2]
+        at = place.part(match[0])
         if side == "search_space":
+            if searched is not None and name not in (known := list(searched)):
+                message = f"the {what} asks for `{name}`, which is not searched"
+                findings.unknown("MLP0822", message, at, name, known)
             continue
-        known = interface.inputs if side == "inputs" else interface.outputs
+        known_ports = interface.inputs if side == "inputs" else interface.outputs
         top = name.split(".", 1)[0]
-        if name not in known and top not in known:
-            what = "input" if side == "inputs" else "output"
-            message = f"the command asks for {what} `{name}`, which the component has not"
-            findings.unknown("MLP0822", message, place, name, known)
+        if name not in known_ports and top not in known_ports:
+            port_word = "input" if side == "inputs" else "output"
+            message = f"the {what} asks for {port_word} `{name}`, which the component has not"
+            findings.unknown("MLP0822", message, at, name, known_ports)
             continue
-        free = side == "inputs" and name in known and known[name].optional and not known[name].has_default
+        free = (
+            side == "inputs"
+            and name in known_ports
+            and known_ports[name].optional
+            and not known_ports[name].has_default
+        )
         if free and not any(start <= match.start() and match.end() <= end for start, end in optional):
             findings.report(
                 "MLP0822",
-                f"the command asks for optional input `{name}` outside of `$[[ ]]`",
-                place,
+                f"the {what} asks for optional input `{name}` outside of `$[[ ]]`",
+                at,
                 help=f"write `$[[… ${{{{inputs.{name}}}}}]]`: it is left out where there is no value",
+                severity=Severity.ERROR if what == "command" else Severity.WARNING,
             )
 
 
-def check_code(root: Place, findings: Findings) -> None:
-    """Code, shared folders and environment files that a definition names are there."""
-    fields = root.fields()
-    folder = os.path.dirname(root.path)
-    if "code" in fields:
-        check_path(fields["code"].value, folder, findings)
-    if "additional_includes" in fields:
-        for item in fields["additional_includes"].value.items():
-            check_path(item, folder, findings)
-    if "environment" in fields:
-        check_environment(fields["environment"].value, folder, findings)
-
-
-def check_environment(place: Place, folder: str, findings: Findings) -> None:
-    """An environment is a reference, a file, or an image or build context with an optional conda file that is there."""
-    if place.is_scalar:
-        if not place.text.startswith(("azureml:", "azureml://", "/")):
-            check_path(place, folder, findings)
-        return
-    check_fields(place, ENVIRONMENT, findings)
-    fields = place.fields()
-    if "image" not in fields and "build" not in fields:
-        findings.report("MLP0813", "environment has neither `image` nor `build`", place)
-    if "conda_file" in fields and fields["conda_file"].value.is_scalar:
-        check_path(fields["conda_file"].value, folder, findings)
-    build = fields["build"].value.fields() if "build" in fields else {}
-    if "path" in build:
-        check_path(build["path"].value, folder, findings)
-
-
-def check_path(place: Place, folder: str, findings: Findings) -> str | None:
-    """The absolute path that a scalar names, if it is there; remote places and expressions are taken as they are."""
-    text = place.text
-    if not place.is_scalar or "${{" in text or re.match(r"[A-Za-z][\w+.-]+:", text):
+def items_of(place: Place) -> "list[dict[str, Any]] | None":
+    """The items of a JSON text that is a list of mappings or a mapping of them; None for anything else."""
+    try:
+        value = json.loads(place.text)
+    except ValueError:
         return None
-    path = os.path.join(folder, text)
-    if text and os.path.exists(path):
-        return path
-    findings.report("MLP0815", f"there is no `{text}` here", place, help=f"it is looked for from `{_name(folder)}`")
-    return None
-
-
-def _name(folder: str) -> str:
-    return os.path.basename(folder) or folder
+    items = list(value.values()) if isinstance(value, dict) else value
+    return items if isinstance(items, list) and all(isinstance(i, dict) for i in items) else None

@@ -103,9 +103,11 @@ def test_listing_commands_imports_none_of_them() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["check", "good.mlp"], ["fmt", "--check", "good.mlp"], ["compile", "good.mlp", "-o", "out"]]
+    "arguments",
+    [["check", "good.mlp"], ["fmt", "--check", "good.mlp"], ["compile", "good.mlp", "-o", "out"], ["import", "p.yml"]],
 )
 def test_short_commands_import_nothing_heavy(folder: Path, arguments: list[str]) -> None:
+    (folder / "p.yml").write_text("type: pipeline\njobs: {a: {component: azureml:c:1}}\n")
     heavy = ("numpy", "pandas", "mlflow", "azure", "jsonschema", "jinja2", "rich", "lark", "importlib.metadata")
     script = (
         f"import sys; sys.argv = ['mlp', *{arguments!r}]\nfrom mlp_lang.cli.main import main\nassert main() == 0\n"

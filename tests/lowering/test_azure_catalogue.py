@@ -10,7 +10,7 @@ from mlp_lang.lowering.verify import verify
 
 LOWERING = Path(mlp_lang.lowering.__file__).parent
 CATALOGUE = LOWERING.parent / "dsl/catalogue"
-PAGES = sorted(CATALOGUE.glob("MLP08*.md"))
+PAGES = sorted(p for p in CATALOGUE.glob("MLP08*.md") if p.stem < "MLP0870")  # above: tests/decompiler
 BLOCK = re.compile(r"^```yaml\n# ([\w./-]+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 OF_AZURE = {"MLP0830", "MLP0831"}
 

@@ -8,8 +8,8 @@ import mlp_lang.lowering
 import pytest
 import yaml
 from mlp_lang.lowering.azure import load_definitions
+from mlp_lang.lowering.checker.components import check_component
 from mlp_lang.lowering.checker.document import Findings
-from mlp_lang.lowering.checker.interfaces import check_command_component
 from mlp_lang.lowering.emit import emit
 
 COMPONENTS = Path(mlp_lang.lowering.__file__).resolve().parent.parent / "components"
@@ -35,6 +35,6 @@ def test_both_judges_take_it(path: Path, tmp_path: Path) -> None:
     findings = Findings(str(copy))
     root = findings.load(str(stripped))
     assert root is not None
-    check_command_component(root, findings)
+    check_component(root, "command", findings)
     assert findings.diagnostics == []
     assert load_definitions("component", [str(stripped)], str(copy)) == []

@@ -49,7 +49,7 @@ MUTATIONS: list[tuple[str, str, str, str | None, set[str], str]] = [
     ("unknown field of a component", SPLIT, "code: ./code", "mlp:\n  verbs: [a]\ncode: ./code", {"MLP0812"}, "mlp:"),
     (
         "unknown setting", PIPELINE, "  default_compute:",
-        "  default_computer:", {"MLP0812", "MLP0828"}, "default_computer",
+        "  default_computer:", {"MLP0812"}, "default_computer",
     ),
     ("no environment", RIDGE, "environment:\n", "tags:\n", {"MLP0813"}, "$schema"),
     ("word of no vocabulary", PIPELINE, "type: managed_identity", "type: manged", {"MLP0814"}, "type: manged"),
@@ -77,7 +77,7 @@ MUTATIONS: list[tuple[str, str, str, str | None, set[str], str]] = [
         "dangling in a text", PIPELINE, "\"${{parent.inputs.bound}}\"",
         "\"${{parent.inputs.bond}}\"", {"MLP0816"}, "gates",
     ),
-    ("dangling output", PIPELINE, "parent.outputs.best", "parent.outputs.bst", {"MLP0816", "MLP0829"}, "bst"),
+    ("dangling output", PIPELINE, "parent.outputs.best", "parent.outputs.bst", {"MLP0816"}, "bst"),
     ("schedule of an unknown input", SCHEDULE, "bound: 0.5", "bond: 0.5", {"MLP0816"}, "bond"),
     (
         "unknown component input", PIPELINE, "      alpha: 1.0e-05\n",
@@ -106,11 +106,11 @@ MUTATIONS: list[tuple[str, str, str, str | None, set[str], str]] = [
         "cycle", PIPELINE, "table: ${{parent.inputs.rows}}",
         "table: ${{parent.jobs.quality.outputs.metrics}}", {"MLP0821"}, "table",
     ),
-    ("placeholder of no input", SPLIT, "${{inputs.test_size}}", "${{inputs.test_sise}}", {"MLP0822"}, "command"),
-    ("placeholder of no output", SPLIT, "${{outputs.test}}", "${{outputs.tset}}", {"MLP0822"}, "command"),
+    ("placeholder of no input", SPLIT, "${{inputs.test_size}}", "${{inputs.test_sise}}", {"MLP0822"}, "test_sise"),
+    ("placeholder of no output", SPLIT, "${{outputs.test}}", "${{outputs.tset}}", {"MLP0822"}, "tset"),
     (
         "optional input asked for", SPLIT, "$[[--facts ${{inputs.facts}}]]",
-        "--facts ${{inputs.facts}}", {"MLP0822"}, "command",
+        "--facts ${{inputs.facts}}", {"MLP0822"}, "inputs.facts",
     ),
     (
         "endpoint that nobody makes", DEPLOYMENT, "endpoint_name: census-scoring",

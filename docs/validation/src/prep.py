@@ -1,0 +1,1 @@
+"""What the examples of docs/validation.md name as code."""

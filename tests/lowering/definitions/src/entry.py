@@ -1,0 +1,1 @@
+"""Named as code by the definitions beside."""

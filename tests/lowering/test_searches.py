@@ -89,7 +89,7 @@ def lacking(written: Any, kept: Any) -> list[str]:
 
 
 def test_automl_carries_no_order_without_data(tmp_path: Path) -> None:
-    train = "  train {0} using automl.regression{1} {{\n    training_data = rows\n    target_column_name = \"y\"\n  }}\n"
+    train = '  train {0} using automl.regression{1} {{\n    training_data = rows\n    target_column_name = "y"\n  }}\n'
     text = '  data rows: mltable = "azureml:rows:1"\n' + train.format("a", "") + train.format("b", " after a")
     program = tmp_path / "p.mlp"
     program.write_text(f"pipeline p {{\n{text}  output m = b\n}}\n", encoding="utf-8")

@@ -242,17 +242,26 @@ _OF_TRIAL = ("distribution", "environment", "env")
 
 
 def _trial(context: "Context", instance: Instance, face: Interface) -> None:
-    """What a job cannot say of a trial that is defined elsewhere."""
-    if face.origin not in ("file", "registered"):
-        return
+    """What a job cannot say of a trial, by where that is defined."""
+    elsewhere = face.origin in ("file", "registered")
     for item in instance.spec.items or ():
         if not isinstance(item, syntax.Block) or item.name.text != "run":
             continue
         for inner in item.items:
             name = getattr(inner, "name", None)
-            if isinstance(name, syntax.Name) and name.text in _OF_TRIAL:
+            if not isinstance(name, syntax.Name) or name.text not in _OF_TRIAL:
+                continue
+            if elsewhere:
                 message = f"Azure ML has `{name.text}` of a trial in its component, and `{face.name}` has its own"
                 context.report.error("MLP0341", message, name.span, help="say it in the component's YAML")
+            elif name.text == "env" and not (face.origin == "inline" and face.data.get("in_place")):
+                message = "Azure ML has no environment variables of a component, and so none of a trial"
+                help = "hand the value over as an input"
+                context.report.error("MLP0341", message, name.span, help=help)
+            elif name.text == "env":
+                message = "azure-ai-ml reads the environment variables of a trial, and does not send them"
+                help = "hand the value over as an input"
+                context.report.warning("MLP0341", message, name.span, help=help)
 
 
 # --- the Graph --------------------------------------------------------------------------------------------------------

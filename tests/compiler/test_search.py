@@ -118,6 +118,7 @@ MISTAKES: list[tuple[str, str, list[tuple[str, str]]]] = [
     ("a space as a constant", tune("C = x", before="let x = uniform(1, 2)\n"), [("MLP0212", "uniform(1, 2)")]),
     ("an unknown metric", tune('by = choice(["a"], ["b"])', "group", FILE, goal='maximize("group")'), [("MLP0402", "group")]),
     ("what a YAML says itself", tune('by = choice(["a"], ["b"])', "group", FILE, goal='maximize("groups")', more="    run {\n      environment = \"azureml:x:1\"\n    }\n"), [("MLP0341", "environment")]),
+    ("variables that a component has not", tune(more='    run {\n      env {\n        A = "b"\n      }\n    }\n'), [("MLP0341", "env")]),
     ("an identity, which azure-ai-ml forgets", tune(more="    run {\n      identity = user\n    }\n"), [("MLP0208", "identity")]),
 ]  # fmt: skip
 
@@ -127,12 +128,27 @@ def test_mistakes(bench: Bench, text: str, expected: list[tuple[str, str]]) -> N
     assert bench.errors(text) == expected
 
 
+IN_PLACE = """
+    define {
+      output model: folder
+      environment = "azureml:train:1"
+      command = "train ${table} ${a} ${model}"
+    }
+    run {
+      env {
+        A = "b"
+      }
+    }
+"""
+
+
 @pytest.mark.parametrize(
     ("text", "code", "place"),
     [
         (tune("C = normal(1, 1)"), "MLP0338", "normal(1, 1)"),
         (tune("C = log_uniform(1, 2)", algorithm="bayesian"), "MLP0340", "log_uniform(1, 2)"),
         (tune("degree = random_int(3)", algorithm="grid"), "MLP0340", "random_int(3)"),
+        (tune("a = uniform(0, 1)", "command", more=IN_PLACE), "MLP0341", "env"),
     ],
 )
 def test_warnings(bench: Bench, text: str, code: str, place: str) -> None:

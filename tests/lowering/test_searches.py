@@ -86,3 +86,12 @@ def lacking(written: Any, kept: Any) -> list[str]:
         head = written["type"] if isinstance(written, dict) else str(written)
         return [] if kept.startswith(head) else [f"{written!r} became {kept!r}"]
     return [] if written == kept else [f"{written!r} became {kept!r}"]
+
+
+def test_automl_carries_no_order_without_data(tmp_path: Path) -> None:
+    train = '  train {0} using automl.regression{1} {{\n    training_data = rows\n    target_column_name = "y"\n  }}\n'
+    text = '  data rows: mltable = "azureml:rows:1"\n' + train.format("a", "") + train.format("b", " after a")
+    program = tmp_path / "p.mlp"
+    program.write_text(f"pipeline p {{\n{text}  output m = b\n}}\n", encoding="utf-8")
+    (finding,) = lower(compile_file(program).graphs[0]).diagnostics
+    assert (finding.code, "AutoML" in finding.message) == ("MLP0801", True)

@@ -15,7 +15,7 @@ from typing import Any
 from azure.ai.ml._schema.automl.automl_job import AutoMLJobSchema
 from azure.ai.ml._schema.core.fields import ExperimentalField, StringTransformedEnum, UnionField
 from azure.ai.ml._schema.pipeline.automl_node import AutoMLNodeSchema
-from marshmallow import fields, missing
+from marshmallow import fields
 
 HERE = Path(__file__).resolve().parent
 NOT_OURS = frozenset(["task_type", "compute", "sweep", *AutoMLJobSchema._declared_fields])
@@ -70,7 +70,7 @@ def describe(field: fields.Field) -> dict[str, Any]:
         entry["spaces"] = found
     if field.required:
         entry["required"] = True
-    if isinstance(field.load_default, str | int | float | bool) and field.load_default is not missing:
+    if isinstance(field.load_default, str | int | float | bool):
         value = field.load_default
         entry["default"] = field.casing_transform(value) if isinstance(field, StringTransformedEnum) else value
     return entry

@@ -15,6 +15,8 @@ from mlp_lang.compiler.vocabulary import TASKS
 from mlp_lang.dsl import syntax
 from mlp_lang.dsl.source import Span
 
+_FLOWS = frozenset(["promptflow_parallel"])
+"""Kinds of component that their file alone tells: their jobs are `parallel`, as others' are."""
 KINDS = ("command", "parallel", "spark", "import", *TASKS)
 """What may be defined in place; a stage that does says so after `using`."""
 
@@ -155,7 +157,7 @@ class Components:
         """Read the `kind` that a `use` states; gives the other items of its block."""
         kinds = tuple(i for i in use.items or () if isinstance(i, syntax.Setting) and i.name.text == "kind")
         given = settings.read(self.evaluator, kinds, symbol.scope, {"kind": Words(COMPONENT_KINDS)}, "a `use`")
-        if "kind" in given:
+        if "kind" in given and face.kind not in _FLOWS:
             face.kind = given["kind"].value
         return tuple(i for i in use.items or () if i not in kinds)
 

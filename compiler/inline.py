@@ -417,11 +417,11 @@ def _command(evaluator: Evaluator, expr: syntax.Expr, scope: Scope, face: Interf
                     help="hand the value over as an input",
                 )
         parts = [_spelled(p, face) for p in value.template.parts]
-        return "".join(parts).strip()
+        return "".join(parts)
     if isinstance(value, InputRef):
         return f"${{{{inputs.{value.symbol.name}}}}}"
     if isinstance(value, Constant) and isinstance(value.value, str):
-        return value.value.strip()
+        return value.value
     if value is not BAD:
         found = text_of(value.value) if isinstance(value, Constant) else "no string"
         evaluator.report.error("MLP0204", f"a command is a string, found {found}", expr.span)

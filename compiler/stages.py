@@ -177,6 +177,9 @@ def _said_to_azure(instance: Instance) -> set[str]:
             for inner in block.items:
                 if isinstance(inner, syntax.Block) and inner.name.text == "inputs":
                     found |= {i.name.text for i in inner.items if isinstance(i, syntax.Setting | syntax.Block)}
+                elif isinstance(inner, syntax.Setting) and isinstance(inner.value, syntax.MapExpr):
+                    keys = (e.key for e in inner.value.entries if inner.name.text == "inputs")
+                    found |= {k.text if isinstance(k, syntax.Name) else "".join(map(str, k.parts)) for k in keys}
     return found
 
 

@@ -67,17 +67,24 @@ def is_valid(loaded: Any) -> bool:
         return result is None or bool(result.passed)
 
 
-def understood(loaded: Any) -> Loaded:
-    """Both trees of a pipeline job or component. Raises what azure-ai-ml raises."""
+def understood(*entities: Any) -> tuple[Loaded, ...]:
+    """Both trees of pipeline jobs or components. Raises what azure-ai-ml raises.
+
+    All dictionaries come before the first REST object: making one of AutoML's changes, in azure-ai-ml, how search spaces
+    look in every dictionary after it."""
     with quiet():
-        bases: dict[tuple[str, ...], str] = {(): _base(loaded)}
-        dictionary = plain(loaded._to_dict())
-        rest = _rest(loaded)
-        if _is_component(loaded):
-            _resolve(loaded, rest["properties"]["componentSpec"], ("properties", "componentSpec"), bases)
-        else:
-            _resolve(loaded, rest["properties"], ("properties",), bases)
-        _anchors(loaded, (), bases)
+        dictionaries = [plain(loaded._to_dict()) for loaded in entities]
+        return tuple(_understood(loaded, dictionary) for loaded, dictionary in zip(entities, dictionaries, strict=True))
+
+
+def _understood(loaded: Any, dictionary: Any) -> Loaded:
+    bases: dict[tuple[str, ...], str] = {(): _base(loaded)}
+    rest = _rest(loaded)
+    if _is_component(loaded):
+        _resolve(loaded, rest["properties"]["componentSpec"], ("properties", "componentSpec"), bases)
+    else:
+        _resolve(loaded, rest["properties"], ("properties",), bases)
+    _anchors(loaded, (), bases)
     return Loaded(dictionary, rest, bases)
 
 
@@ -89,7 +96,7 @@ def uploads(folder: str) -> frozenset[str]:
         from azure.ai.ml._utils._asset_utils import get_ignore_file, get_upload_files_from_folder
 
         ignored = get_ignore_file(folder)
-        found = get_upload_files_from_folder(folder, prefix="", ignore_file=ignored)
+        found: Any = get_upload_files_from_folder(folder, prefix="", ignore_file=ignored)
     names = (os.path.relpath(path, folder).replace(os.sep, "/") for path, _ in found)
     return frozenset(name for name in names if "__pycache__" not in name)
 

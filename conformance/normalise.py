@@ -1,7 +1,7 @@
 """From what azure-ai-ml makes of two definitions to two trees that are equal if Azure ML treats both as the same.
 
 Each function is one thing that may differ though Azure ML sees no difference; its docstring gives the reason. Nothing
-else is forgiven: order of lists, types of scalars, absent against empty, names, versions, source kinds all count. (That
+else is forgiven: order of lists, types of scalars, absent against empty, names and versions all count. (That
 mappings have no order, and that comments are not read, needs no function.)
 """
 
@@ -60,6 +60,8 @@ def normalised(
 ) -> Any:
     """A tree with everything applied. `bases` is `Loaded.bases`; `copied` is the build that the definition lies in."""
     tree = without_own_tags(tree)
+    tree = without_reader(tree)
+    tree = without_idle(tree)
     tree = literals_as_text(tree)
     return anchored(tree, bases, copied, exists)
 
@@ -120,6 +122,46 @@ def literals_as_text(tree: Any) -> Any:
         return str(value) if isinstance(value, bool | int | float) else value
 
     return node(tree)
+
+
+def without_reader(tree: Any) -> Any:
+    """`_source` says nothing of `YAML.JOB` and `YAML.COMPONENT` apart: how azure-ai-ml came by a component in YAML.
+
+    A component that a job refers to as `file:./c.yml` counts as the job's own, one as `./c.yml` does not; the service
+    keeps the word for its statistics. That a component is registered (`REMOTE.…`) or built in Python counts."""
+    if isinstance(tree, list):
+        return [without_reader(item) for item in tree]
+    if not isinstance(tree, dict):
+        return tree
+    return {
+        key: "YAML" if key == "_source" and value in ("YAML.JOB", "YAML.COMPONENT") else without_reader(value)
+        for key, value in tree.items()
+    }
+
+
+def without_idle(tree: Any) -> Any:
+    """Parts that hold nothing but what Azure ML takes for granted go.
+
+    `limits: {}` limits nothing. An output of which no more is said than that it is a folder is what an output is of
+    which nothing is said; of a job's outputs the service knows from its component."""
+    if isinstance(tree, list):
+        return [without_idle(item) for item in tree]
+    if not isinstance(tree, dict):
+        return tree
+    result = {}
+    for key, value in tree.items():
+        if key == "limits" and value in ({"job_limits_type": "Command"}, {"jobLimitsType": "Command"}, {}):
+            continue
+        item = without_idle(value)
+        if key == "outputs" and isinstance(item, dict):
+            item = {name: port for name, port in item.items() if port not in _IDLE_OUTPUTS}
+            if not item:
+                continue
+        result[key] = item
+    return result
+
+
+_IDLE_OUTPUTS = ({"type": "uri_folder"}, {"job_output_type": "uri_folder"}, {"jobOutputType": "uri_folder"})
 
 
 def without_own_tags(tree: Any) -> Any:

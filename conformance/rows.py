@@ -144,8 +144,7 @@ class _Taken:
             again = azure.entity(self.definition.kind.loader, path)
         except Exception as error:
             raise StepError(f"azure-ai-ml refuses the build: {error}"[:400]) from error
-        self.left = azure.understood(self.entity)
-        self.right = azure.understood(again)
+        self.left, self.right = azure.understood(self.entity, again)
 
     def step_dict(self) -> None:
         self._equal("dictionary")

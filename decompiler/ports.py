@@ -44,6 +44,7 @@ def read_input(side: Fields, name: str, site: Site, inline: bool, carried: str, 
         fields = side.inner(name)
         assert fields is not None
         kind = fields.text("type")
+        pathed = "path" in fields
         text = carried or _mapping_value(fields, site)
         if carried:
             fields.take("path")
@@ -53,7 +54,8 @@ def read_input(side: Fields, name: str, site: Site, inline: bool, carried: str, 
         if block:
             ports.blocks.append(Statement(key(name), None, block, inline=True))
         type_ = fields.peek("type")
-        if inline and (block or (type_ is not None and (kind in PORT_TYPES or kind in LITERAL_TYPES))):
+        typed = type_ is not None and (kind in PORT_TYPES or kind in LITERAL_TYPES)
+        if inline and text and (block or typed or (pathed and not kind)):
             word = PORT_TYPES.get(kind) or LITERAL_TYPES.get(kind) or "folder"  # as Azure ML takes it
             ports.declared.append(Statement(f"param {key(name)}: {word}", type_))
             if kind:

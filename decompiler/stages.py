@@ -33,8 +33,12 @@ from mlp_lang.decompiler.vocabulary import (
     define_rows,
     run_rows,
 )
+from mlp_lang.dsl.diagnostics import Severity
 from mlp_lang.lowering.checker.document import Field, Findings
+from mlp_lang.lowering.checker.interfaces import literal_problem, read_interface
 
+DECLARED = frozenset(["command", "parallel", "spark", "pipeline", "data_transfer"])
+"""Kinds of component whose file says all that they take."""
 KINDS = frozenset(["command", "parallel", "spark", "sweep", "automl", "pipeline", "import", "data_transfer"])
 CONTROL = frozenset(["if_else", "do_while", "parallel_for"])
 TRANSFERS = frozenset(["copy_data", "import_data", "export_data"])
@@ -152,9 +156,32 @@ class Stages:
         chosen = job.take(part)
         assert chosen is not None
         alias = self.program.use(chosen.value, "" if part == "trial" or "type" not in job else kind)
-        inputs = read_inputs(job, self.site, False, self.carried.get(name, {}))
+        inputs = read_inputs(job, self.site, False, {**self.carried.get(name, {}), **self._refused(name, job, chosen)})
         outputs = read_outputs(job, name, self.site, False, self.feeds)
         return alias, self._blocks(name, job, kind, inputs, outputs, [])
+
+    def _refused(self, name: str, job: Fields, chosen: Field) -> dict[str, str]:
+        """Inputs that the component has not, or does not take so: warned of, and left as they are for `azureml`."""
+        face = self.program.interface(chosen.value.text)
+        if face is None or (face.text("type") or "command") not in DECLARED:
+            return {}
+        interface = read_interface(face.place)
+        refused: dict[str, str] = {}
+        for given, field in side_of(job, "inputs").items():
+            port = interface.inputs.get(given)
+            if port is None:
+                group = given.partition(".")[0]
+                if "." in given and any(known.partition(".")[0] == group for known in interface.inputs):
+                    continue
+                message = f"the component of job `{name}` has no input `{given}`"
+                self.program.findings.report("MLP0817", message, field.key, severity=Severity.WARNING)
+            elif field.value.is_scalar and (problem := literal_problem(field.value.value(), port)):
+                message = f"input `{given}` of job `{name}`: {problem}"
+                self.program.findings.report("MLP0819", message, field.value, severity=Severity.WARNING)
+            else:
+                continue
+            refused[given] = ""
+        return refused
 
     def _inline(
         self, name: str, job: Fields, kind: str, inner: Fields | None, part: str

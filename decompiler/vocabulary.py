@@ -224,5 +224,10 @@ CONTAINERS = frozenset(
 PUBLIC_ESCAPES = (
     ("compute", "a pipeline", "it is a default compute under another name, beside `settings.default_compute`"),
     ("version", "a pipeline component", "a program is not registered; what is compiled from it may be"),
+    (
+        "inputs",
+        "a job",
+        "an input that its component has not, or does not take so: a mistake, and `mlp import` warns of it",
+    ),
 )
 """All that has no word in a large collection of public pipelines; a test holds this to be true."""

@@ -27,6 +27,8 @@ SCHEMA = "https://azuremlschemas.azureedge.net/latest/{}Component.schema.json"
 PRIMITIVES = frozenset(["number", "integer", "boolean", "string"])
 LONGEST = 120
 """Letters of a component's folder; names that differ only after these are told apart by a number."""
+FLOW = "promptflow_parallel"
+"""Kind of a component that is a flow: Azure ML knows it by its folder and its file."""
 DONE = "done"
 """Output that an emitted copy gets if the component has none and another stage comes `after` it."""
 
@@ -151,10 +153,11 @@ class Components:
         # Said by what it waits for, not by a number, so that a stage more in the program renames no other component.
         variant = "".join(f"_{edge.input}" for edge in after) + (f"_{DONE}" if done else "")
         name = self._name((component.azure_name + variant)[:LONGEST])
-        placed = Placed(f"./components/{name}/component.yml", [])
+        file = os.path.basename(component.source) if component.kind == FLOW else "component.yml"
+        placed = Placed(f"./components/{name}/{file}", [])
         self._by_text[probe] = placed
         document = self._document(component, after, done, name)
-        self._bodies.append((f"components/{name}/component.yml", emit(document), placed))
+        self._bodies.append((f"components/{name}/{file}", emit(document), placed))
         self.lock[name] = self._origin(component)
         return placed
 
@@ -223,7 +226,7 @@ class Components:
     def _placing(self, component: Component, name: str) -> Place:
         """Where the paths of a user's YAML go that becomes `components/<name>/component.yml`."""
         folder, source, home = component.folder, component.source, f"components/{name}"
-        if component.kind == "promptflow_parallel":
+        if component.kind == FLOW:
             # a flow is its whole folder, and its definition lies in it
             for path, file in self._collect(folder, frozenset([os.path.basename(source)]), source).items():
                 self.copies.setdefault(f"{home}/{path}", file)

@@ -253,6 +253,8 @@ def _job_outputs(node: Node, bound: Mapping[tuple[str, str], str]) -> dict[str, 
             outputs[port.name] = None  # declared, which is enough
         elif document:
             outputs[port.name] = document
+        elif node.component.origin == "registered":
+            outputs[port.name] = None  # azure-ai-ml knows of it from its job alone
     return outputs
 
 

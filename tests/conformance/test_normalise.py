@@ -140,5 +140,10 @@ def test_differences_name_the_place_and_both_sides(left: Any, right: Any, shown:
 
 
 def test_nothing_else_is_forgiven() -> None:
-    tree = {"name": "a", "_source": "YAML.JOB", "settings": {}, "jobs": {"a": {"type": "command", "comment": "x"}}}
+    tree = {
+        "name": "a",
+        "_source": "REMOTE.REGISTRY",
+        "settings": {},
+        "jobs": {"a": {"type": "command", "comment": "x"}},
+    }
     assert normalised(tree, {(): "/src"}) == tree

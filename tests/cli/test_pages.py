@@ -59,6 +59,8 @@ def test_links_lead_somewhere(page: str) -> None:
     assert not missing
 
 
-@pytest.mark.parametrize("folder", ["bench", "cli", "compiler", "components", "dsl", "lowering", "pipelines", "runner"])
+@pytest.mark.parametrize(
+    "folder", ["bench", "cli", "compiler", "components", "conformance", "dsl", "lowering", "pipelines", "runner"]
+)
 def test_every_part_says_what_it_is(folder: str) -> None:
     assert (ROOT / folder / "README.md").read_text(encoding="utf-8").startswith("# ")

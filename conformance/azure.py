@@ -96,7 +96,7 @@ def uploads(folder: str) -> frozenset[str]:
         from azure.ai.ml._utils._asset_utils import get_ignore_file, get_upload_files_from_folder
 
         ignored = get_ignore_file(folder)
-        found: Any = get_upload_files_from_folder(folder, prefix="", ignore_file=ignored)
+        found: list[Any] = get_upload_files_from_folder(folder, prefix="", ignore_file=ignored)
     names = (os.path.relpath(path, folder).replace(os.sep, "/") for path, _ in found)
     return frozenset(name for name in names if "__pycache__" not in name)
 

@@ -29,7 +29,10 @@ from mlp_lang.lowering.checker.transfer import check_transfer
 _NODE_NAME = re.compile(r"[a-z_][a-z\d_]*")
 _REFERENCE = ("azureml:", "azureml://", "http:", "https:", "git+")
 # What is judged on its own, or holds placeholders of the component's own.
-_APART = frozenset("inputs outputs component trial command body condition items mapping true_block false_block".split())
+_APART = frozenset(
+    ["inputs", "outputs", "component", "trial", "command"]
+    + ["body", "condition", "items", "mapping", "true_block", "false_block"]
+)
 _COMPONENT_OF = {"sweep": ("command", "sweep"), "parallel": ("parallel", "promptflow_parallel")}
 
 

@@ -3,7 +3,7 @@
 import os
 import re
 
-from mlp_lang.lowering.checker.document import Field, Findings, Place
+from mlp_lang.lowering.checker.document import Field, Findings, Place, said
 from mlp_lang.lowering.checker.fields import check_fields
 from mlp_lang.lowering.checker.files import check_code, check_environment, check_inside, check_path, code_folder
 from mlp_lang.lowering.checker.interfaces import (
@@ -22,9 +22,8 @@ _NAME = re.compile(r"[a-z][a-z\d_]*")
 
 def kind_of_component(fields: dict[str, Field]) -> str:
     """The type of a component: as written, or what its fields imply; empty if nothing does."""
-    if "type" in fields:
-        return fields["type"].value.text.lower()
-    return "command" if "command" in fields else "pipeline" if "jobs" in fields else ""
+    implied = {"command": "command", "jobs": "pipeline", "entry": "spark", "task": "parallel"}
+    return said(fields, "type").lower() or next((kind for name, kind in implied.items() if name in fields), "")
 
 
 def check_component(root: Place, kind: str, findings: Findings, named: bool = False) -> None:

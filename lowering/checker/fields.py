@@ -177,7 +177,7 @@ def _check_map(name: str, place: Place, kind: MapOf, findings: Findings) -> None
         _wrong(name, place, "a mapping", findings)
         return
     for field in place.fields().values():
-        if not (field.value.is_scalar and field.value.value() is None):
+        if kind.kind != "text" or not field.value.is_scalar or field.value.value() is not None:
             check_kind(field.key.text, field.value, kind.kind, findings)
 
 

@@ -284,6 +284,9 @@ class Scope(Level):
             self.findings.unknown("MLP0817", message, field.key, name, job.interface.outputs)
         if field.value.is_mapping:
             check_fields(field.value, JOB_OUTPUT, self.findings)
+        elif field.value.value() is not None and "${{" not in field.value.text:
+            message = f"output `{name}` is a mapping or a binding"
+            self.findings.report("MLP0814", message, field.value, help="write `${{parent.outputs.<name>}}`")
         self.check_output(field, port)
 
     def _check_input(self, job: Job, field: Field, given: Port | None) -> None:
@@ -301,6 +304,9 @@ class Scope(Level):
             return
         if not place.is_scalar:
             findings.report("MLP0819", f"input `{field.key.text}` cannot be a list", place)
+            return
+        if place.value() is None:
+            findings.report("MLP0818", f"input `{field.key.text}` of `{job.name}` has no value", field.key)
             return
         whole = EXPRESSION.fullmatch(place.text.strip())
         if whole is None:
@@ -374,6 +380,13 @@ def check_inputs(inputs: dict[str, Field], folder: str, findings: Findings) -> N
             findings.report("MLP0819", f"input `{field.key.text}` cannot be a list", field.value)
 
 
+def check_outputs(outputs: dict[str, Field], findings: Findings) -> None:
+    """The outputs of a job that is submitted; one of which nothing is said is a folder."""
+    for field in outputs.values():
+        if not field.value.is_scalar or field.value.value() is not None:
+            check_fields(field.value, JOB_OUTPUT, findings)
+
+
 def check_settings(fields: dict[str, Field], folder: str, findings: Findings) -> None:
     """What a pipeline runs on by default: references that the service can resolve."""
     inner = declared(fields, "settings")
@@ -392,9 +405,7 @@ def check_pipeline(root: Place, findings: Findings) -> None:
     fields = root.fields()
     folder = os.path.dirname(root.path)
     check_inputs(declared(fields, "inputs"), folder, findings)
-    for field in declared(fields, "outputs").values():
-        if field.value.is_mapping:
-            check_fields(field.value, JOB_OUTPUT, findings)
+    check_outputs(declared(fields, "outputs"), findings)
     check_settings(fields, folder, findings)
     if "component" in fields:
         _check_whole(root, fields, findings)

@@ -68,7 +68,7 @@ class Level:
                 entry = self.inputs.get(name) or self.inputs.get(".".join(parts[2:]))
                 if entry is None and not any(known.startswith(f"{name}.") for known in self.inputs):
                     message = f"the pipeline has no input `{name}`"
-                    findings.unknown("MLP0816", message, place, name, self.inputs)
+                    findings.unknown("MLP0816", message, place, name, self.inputs, once=(id(self), "input", name))
                 elif len(parts) == 3:
                     return entry
             case ["outputs", name]:
@@ -87,7 +87,7 @@ class Level:
                     return known[found]
                 if other.interface.known:
                     message = f"job `{name}` has no {side[:-1]} `{found}`"
-                    findings.unknown("MLP0816", message, place, found, known)
+                    findings.unknown("MLP0816", message, place, found, known, once=(id(self), name, side, found))
             case _:
                 findings.report("MLP0816", f"`${{{{{expression}}}}}` refers to nothing", place)
         return None
@@ -96,7 +96,8 @@ class Level:
         """The job of a name; that there is none is reported."""
         job = self.jobs.get(name)
         if job is None:
-            self.findings.unknown("MLP0816", f"there is no job `{name}`", place, name, self.jobs)
+            once = (id(self), "job", name)
+            self.findings.unknown("MLP0816", f"there is no job `{name}`", place, name, self.jobs, once=once)
         return job
 
     def check_types(self, found: str, given: Port, place: Place) -> None:

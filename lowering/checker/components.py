@@ -3,7 +3,7 @@
 import os
 import re
 
-from mlp_lang.lowering.checker.document import Field, Findings, Place
+from mlp_lang.lowering.checker.document import Field, Findings, Place, said
 from mlp_lang.lowering.checker.fields import check_fields
 from mlp_lang.lowering.checker.files import check_code, check_environment, check_inside, check_path, code_folder
 from mlp_lang.lowering.checker.interfaces import (
@@ -22,9 +22,8 @@ _NAME = re.compile(r"[a-z][a-z\d_]*")
 
 def kind_of_component(fields: dict[str, Field]) -> str:
     """The type of a component: as written, or what its fields imply; empty if nothing does."""
-    if "type" in fields:
-        return fields["type"].value.text.lower()
-    return "command" if "command" in fields else "pipeline" if "jobs" in fields else ""
+    implied = {"command": "command", "jobs": "pipeline", "entry": "spark", "task": "parallel"}
+    return said(fields, "type").lower() or next((kind for name, kind in implied.items() if name in fields), "")
 
 
 def check_component(root: Place, kind: str, findings: Findings, named: bool = False) -> None:
@@ -43,6 +42,9 @@ def check_component(root: Place, kind: str, findings: Findings, named: bool = Fa
             findings.unknown("MLP0814", f"`type` cannot be `{place.text}`", place, place.text, COMPONENTS)
         return
     check_fields(root, table, findings)
+    fields = root.fields()
+    if "type" not in fields and kind != "command":
+        findings.report("MLP0813", f"{kind} component has no `type`, and is read as a command", root)
     if named and "name" in fields and not _NAME.fullmatch(fields["name"].value.text):
         findings.report(
             "MLP0814",
@@ -63,6 +65,9 @@ def _check_defaults(interface: Interface, findings: Findings) -> None:
             problem = literal_problem(default.value.value(), given) if "_model" not in str(given.type) else ""
             if problem:
                 findings.report("MLP0819", f"default of input `{given.name}`: {problem}", default.value)
+        for name, value in (("min", given.minimum), ("max", given.maximum)):
+            if name in fields and value is None:
+                findings.report("MLP0814", f"`{name}` of input `{given.name}` is no number", fields[name].value)
         if given.minimum is not None and given.maximum is not None and given.minimum > given.maximum:
             findings.report(
                 "MLP0819", f"no value of input `{given.name}`: its min is over its max", fields["min"].value

@@ -12,14 +12,14 @@ from mlp_lang.lowering.checker.assets import (
     check_environment_file,
     check_model_file,
 )
-from mlp_lang.lowering.checker.components import check_component
-from mlp_lang.lowering.checker.document import Field, Findings, Place
+from mlp_lang.lowering.checker.components import check_component, kind_of_component
+from mlp_lang.lowering.checker.document import Field, Findings, Place, said
 from mlp_lang.lowering.checker.fields import check_fields
 from mlp_lang.lowering.checker.jobs import check_job
 from mlp_lang.lowering.checker.pipelines import Scope, check_pipeline
 from mlp_lang.lowering.checker.schedules import check_bound, check_schedule
 from mlp_lang.lowering.checker.serving import check_batch_deployment, check_deployment, check_endpoint
-from mlp_lang.lowering.checker.tables.components import COMPONENTS, FLOW_DAG, FLOW_RUN
+from mlp_lang.lowering.checker.tables.components import FLOW_DAG, FLOW_RUN
 
 # The last part of `$schema`, without `.schema.json`, in small letters, to the kind of definition.
 _SCHEMAS = {
@@ -125,7 +125,7 @@ def kind_of(root: Place) -> str | None:
     """Which of Azure ML's definitions a file is: a key of `CHECKS`, `left alone`, or None if it is none of them."""
     fields = root.fields()
     kind = _by_schema(fields)
-    type_ = fields["type"].value.text if "type" in fields else ""
+    type_ = said(fields, "type")
     if kind is None and type_:
         kind = _TYPES.get(type_.lower()) or ("left alone" if _LEFT_TYPES.fullmatch(type_) else None)
         if "Component" in type_ or "-legacy" in type_:
@@ -142,13 +142,11 @@ def kind_of(root: Place) -> str | None:
 
 
 def _by_schema(fields: dict[str, Field]) -> str | None:
-    if "$schema" not in fields:
-        return None
-    last = fields["$schema"].value.text.strip().rstrip("/").rsplit("/", 1)[-1].lower()
+    last = said(fields, "$schema").strip().rstrip("/").rsplit("/", 1)[-1].lower()
     name = last.removesuffix(".json").removesuffix(".schema")
     if name in _SCHEMAS:
         return _SCHEMAS[name]
-    return "left alone" if _LEFT.search(name) else None
+    return "left alone" if name and _LEFT.search(name) else None
 
 
 def _job_or_component(fields: dict[str, Field], kind: str) -> str:
@@ -157,20 +155,15 @@ def _job_or_component(fields: dict[str, Field], kind: str) -> str:
         return kind
     if {"is_deterministic", "additional_includes", "version"} & set(fields):
         return "component"
-    entries = [
-        f.value for side in ("inputs", "outputs") if side in fields for f in fields[side].value.fields().values()
-    ]
-    if any(not e.is_mapping or "path" in e.fields() for e in entries):
+    sides = [fields[side].value.fields() if side in fields else {} for side in ("inputs", "outputs")]
+    if any(not f.value.is_mapping or "path" in f.value.fields() for side in sides for f in side.values()):
         return kind
-    return "component" if entries and "name" in fields else kind
+    return "component" if sides[0] or (sides[1] and "name" in fields) else kind
 
 
 def _component(root: Place, findings: Findings) -> None:
-    fields = root.fields()
-    kind = fields["type"].value.text.lower() if "type" in fields else ""
-    if not kind:
-        kind = "pipeline" if "jobs" in fields else "spark" if "entry" in fields else "command"
-    check_component(root, kind if "type" in fields or kind in COMPONENTS else "", findings, named=True)
+    kind = kind_of_component(root.fields()) or "command"
+    check_component(root, kind, findings, named=True)
     if kind == "pipeline":
         Scope(root, findings).check()
 

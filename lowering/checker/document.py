@@ -7,11 +7,12 @@ from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 import yaml
-from mlp_lang.dsl.diagnostics import Diagnostic, Edit, Fix, Severity
+from mlp_lang.dsl.diagnostics import Diagnostic, Edit, Fix, Related, Severity
 from mlp_lang.dsl.source import Source, Span
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CONSTRUCTOR = yaml.constructor.SafeConstructor
+_PLACES = 50  # of one finding
 EXPRESSION = re.compile(r"\$\{\{\s*(.*?)\s*\}\}")
 
 
@@ -42,8 +43,9 @@ class Place(NamedTuple):
         """The entries of a mapping, the last of each key; empty for anything else."""
         if not isinstance(self.node, yaml.MappingNode):
             return {}
+        path, source, _ = self
         return {
-            str(key.value): Field(self._replace(node=key), self._replace(node=value))
+            str(key.value): Field(Place(path, source, key), Place(path, source, value))
             for key, value in self.node.value
             if isinstance(key, yaml.ScalarNode)
         }
@@ -52,7 +54,12 @@ class Place(NamedTuple):
         """The items of a sequence; empty for anything else."""
         if not isinstance(self.node, yaml.SequenceNode):
             return []
-        return [self._replace(node=item) for item in self.node.value]
+        return [Place(self.path, self.source, item) for item in self.node.value]
+
+    def rename(self, name: str) -> None:
+        """Read a key as another from now on; where it stands, and what is shown of it, stay."""
+        if isinstance(self.node, yaml.ScalarNode):
+            self.node.value = name
 
     def part(self, text: str) -> "Place":
         """The place of a text within a scalar, if it stands there once; else the scalar."""
@@ -88,7 +95,7 @@ class Place(NamedTuple):
                 continue
             seen.add(id(node))
             if isinstance(node, yaml.ScalarNode):
-                yield self._replace(node=node)
+                yield Place(self.path, self.source, node)
             elif isinstance(node, yaml.MappingNode):
                 waiting.extend(value for _, value in reversed(node.value))
             elif isinstance(node, yaml.SequenceNode):
@@ -107,6 +114,7 @@ class Findings:
         self.diagnostics: list[Diagnostic] = []
         self.missing_data = missing_data  # how bad it is that data are not there: they may be fetched first
         self.shown_from = shown_from  # paths in messages and spans are relative to this folder's parent
+        self._once: dict[tuple[object, ...], int] = {}
         self._documents: dict[str, Place | None] = {}
 
     def report(
@@ -130,14 +138,35 @@ class Findings:
         name: str,
         known: Iterable[str],
         otherwise: Severity = Severity.ERROR,
+        once: tuple[object, ...] = (),
     ) -> None:
-        """A name that is none of `known`: says which one may have been meant; `otherwise` is how bad it is if none."""
+        """A name that is none of `known`: says which one may have been meant; `otherwise` is how bad it is if none.
+
+        Where the same name is asked for in several places, `once` tells so: they are places of one finding.
+        """
+        if once in self._once:
+            self._again(self._once[once], place, name)
+            return
+        if once:
+            self._once[once] = len(self.diagnostics)
         meant = near(name, known := sorted(known))
         if meant:
             self.report(code, message, place, f"did you mean `{meant}`?", fixes=_renaming(place, name, meant))
         else:
             help = f"there is {_listed(known)}" if known else "there is none"
             self.report(code, message, place, help=help, severity=otherwise)
+
+    def _again(self, number: int, place: Place, name: str) -> None:
+        """Add a place to a finding that was made, and to its fix."""
+        found = self.diagnostics[number]
+        if len(found.related) >= _PLACES:
+            return
+        fixes = found.fixes
+        if fixes:
+            more = [fix for fix in _renaming(place, name, fixes[0].edits[0].replacement) if len(fixes) == 1]
+            fixes = tuple(Fix(fixes[0].title, (*fixes[0].edits, *fix.edits)) for fix in more) or fixes
+        related = (*found.related, Related(place.span, "and here"))
+        self.diagnostics[number] = found._replace(related=related, fixes=fixes)
 
     def has_read(self, path: str) -> bool:
         """Whether a file has been loaded, and so checked by whom it concerned first."""
@@ -211,9 +240,15 @@ class Findings:
                     keys.add(name)
 
 
-def near(name: str, known: Iterable[str]) -> str | None:
-    """The one of `known` that a name may have been meant to be."""
-    found = get_close_matches(name, list(known), 1, 0.6)
+def said(fields: dict[str, Field], name: str) -> str:
+    """What a field says, be its name misspelt; empty if it is not there."""
+    found = name if name in fields else near(name, fields, 0.7)
+    return fields[found].value.text if found is not None else ""
+
+
+def near(name: str, known: Iterable[str], least: float = 0.6) -> str | None:
+    """The one of `known` that a name may have been meant to be; `least` is how alike they are, up to 1."""
+    found = get_close_matches(name, list(known), 1, least)
     return found[0] if found else None
 
 

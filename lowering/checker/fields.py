@@ -82,7 +82,10 @@ def of(kind: Kind, *names: str) -> "dict[str, Kind]":
 
 
 def check_fields(place: Place, table: "Table | Variants", findings: Findings) -> None:
-    """Report fields of a mapping that the table does not know, misses, or wants otherwise."""
+    """Report fields of a mapping that the table does not know, misses, or wants otherwise.
+
+    A field whose name is misspelt is read on as the one that was meant, so that one mistake stays one.
+    """
     if not place.is_mapping:
         findings.report("MLP0814", f"{table.name} must be a mapping", place)
         return
@@ -98,10 +101,16 @@ def check_fields(place: Place, table: "Table | Variants", findings: Findings) ->
             message = f"unknown field `{name}` in {table.name}"
             severity = Severity.WARNING if table.open else Severity.ERROR
             findings.unknown("MLP0812", message, field.key, name, table.fields, otherwise=severity)
-        elif kind != "any":
+            meant = near(name, [other for other in table.fields if other not in fields])
+            if meant is None:
+                continue
+            field.key.rename(meant)
+            kind = table.fields[meant]
+        if kind != "any":
             check_kind(name, field.value, kind, findings)
+    fields = place.fields()
     for name in table.required:
-        if name not in fields and not misspelt(name, fields, table):
+        if name not in fields:
             findings.report("MLP0813", f"{table.name} has no `{name}`", place)
 
 
@@ -109,11 +118,6 @@ def fields_of(table: "Table | Variants") -> frozenset[str]:
     """Every field that a mapping may have."""
     tables = [table] if isinstance(table, Table) else list(table.tables.values())
     return frozenset(name for one in tables for name in one.fields)
-
-
-def misspelt(name: str, fields: Mapping[str, object], table: Table) -> bool:
-    """Whether a field that is not there is there under a name that the table does not know: that was said already."""
-    return near(name, [other for other in fields if other not in table.fields]) is not None
 
 
 def _variant(place: Place, table: Variants, findings: Findings) -> Table | None:
@@ -173,7 +177,7 @@ def _check_map(name: str, place: Place, kind: MapOf, findings: Findings) -> None
         _wrong(name, place, "a mapping", findings)
         return
     for field in place.fields().values():
-        if not (field.value.is_scalar and field.value.value() is None):
+        if kind.kind != "text" or not field.value.is_scalar or field.value.value() is not None:
             check_kind(field.key.text, field.value, kind.kind, findings)
 
 

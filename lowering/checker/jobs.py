@@ -7,11 +7,10 @@ from mlp_lang.lowering.checker.document import Findings, Place
 from mlp_lang.lowering.checker.fields import Table, Variants, check_fields
 from mlp_lang.lowering.checker.files import check_code, check_path
 from mlp_lang.lowering.checker.interfaces import check_command, declared, own_interface
-from mlp_lang.lowering.checker.pipelines import check_inputs
+from mlp_lang.lowering.checker.pipelines import check_inputs, check_outputs
 from mlp_lang.lowering.checker.searching import check_early_termination, check_sweep
 from mlp_lang.lowering.checker.spark import check_spark
 from mlp_lang.lowering.checker.tables.automl import AUTOML
-from mlp_lang.lowering.checker.tables.common import JOB_OUTPUT
 from mlp_lang.lowering.checker.tables.nodes import COMMAND_JOB, IMPORT_JOB, SPARK_JOB, SWEEP_JOB, TRIAL
 
 _TABLES: dict[str, "Table | Variants"] = {
@@ -29,9 +28,7 @@ def check_job(root: Place, kind: str, findings: Findings) -> None:
     fields = root.fields()
     folder = os.path.dirname(root.path)
     check_inputs(declared(fields, "inputs"), folder, findings)
-    for field in declared(fields, "outputs").values():
-        if field.value.is_mapping:
-            check_fields(field.value, JOB_OUTPUT, findings)
+    check_outputs(declared(fields, "outputs"), findings)
     if kind in ("command", "spark"):
         check_work(root, kind, own_interface(fields), findings)
         if kind == "spark":

@@ -7,8 +7,8 @@ from mlp_lang.dsl.diagnostics import Severity
 from mlp_lang.lowering.checker.bindings import Job, Level
 from mlp_lang.lowering.checker.components import DECLARED, check_component, check_work, kind_of_component
 from mlp_lang.lowering.checker.control import CONTROL, LOOPS, check_control, filler, named_job
-from mlp_lang.lowering.checker.document import EXPRESSION, Field, Findings, Place, near
-from mlp_lang.lowering.checker.fields import Table, check_fields, fields_of, misspelt, word
+from mlp_lang.lowering.checker.document import EXPRESSION, Field, Findings, Place, near, said
+from mlp_lang.lowering.checker.fields import check_fields, fields_of, word
 from mlp_lang.lowering.checker.files import check_environment, check_path, check_reference, is_remote
 from mlp_lang.lowering.checker.interfaces import (
     UNKNOWN,
@@ -22,7 +22,7 @@ from mlp_lang.lowering.checker.interfaces import (
 )
 from mlp_lang.lowering.checker.searching import check_sweep
 from mlp_lang.lowering.checker.spark import check_spark
-from mlp_lang.lowering.checker.tables.common import JOB_INPUT, JOB_OUTPUT, PORT_TYPES, PRIMITIVES, SETTINGS
+from mlp_lang.lowering.checker.tables.common import JOB_INPUT, JOB_OUTPUT, PORT_TYPES, PRIMITIVES
 from mlp_lang.lowering.checker.tables.nodes import NODES, PIPELINE
 from mlp_lang.lowering.checker.transfer import check_transfer
 
@@ -30,8 +30,10 @@ _NODE_NAME = re.compile(r"[a-z_][a-z\d_]*")
 _REFERENCE = ("azureml:", "azureml://", "http:", "https:", "git+")
 # What is judged on its own, or holds placeholders of the component's own.
 _APART = frozenset(
-    ["inputs", "outputs", "component", "trial", "command"]
-    + ["body", "condition", "items", "mapping", "true_block", "false_block"]
+    [
+        *("inputs", "outputs", "component", "trial", "command"),
+        *("body", "condition", "items", "mapping", "true_block", "false_block"),
+    ]
 )
 _COMPONENT_OF = {"sweep": ("command", "sweep"), "parallel": ("parallel", "promptflow_parallel")}
 
@@ -42,6 +44,7 @@ class Scope(Level):
     def __init__(self, root: Place, findings: Findings, stack: tuple[str, ...] = ()) -> None:
         super().__init__(root, findings)
         self.stack = (*stack, root.path)
+        self.components: dict[str, tuple[str, Interface, Place | None]] = {}  # by the text that names its file
         self.definitions: dict[str, Place] = {}  # the component of a job, where it can be read
         self.adrift = False  # there is a loop whose body is not known: it may fill any input
         self.bodies: dict[str, str] = {}  # of a loop's body, the loop
@@ -53,14 +56,20 @@ class Scope(Level):
 
     def _job(self, name: str, field: Field) -> Job:
         fields = field.value.fields()
-        kind = fields["type"].value.text if "type" in fields else ""
+        kind = said(fields, "type")
         kind = word(kind, NODES) or kind
+        if kind in NODES and field.value.is_mapping:
+            check_fields(field.value, NODES[kind].table, self.findings)
+            fields = field.value.fields()
         chosen = fields.get("trial" if kind == "sweep" or "trial" in fields else "component")
         found, interface, definition = self._component(chosen.value, kind) if chosen is not None else ("", None, None)
         if definition is not None:
             self.definitions[name] = definition
         if not kind:
             kind = {"promptflow_parallel": "parallel"}.get(found, found) or self._implied(fields)
+            if kind in NODES and field.value.is_mapping:
+                check_fields(field.value, NODES[kind].table, self.findings)
+                fields = field.value.fields()
         elif found and found not in _COMPONENT_OF.get(kind, (kind,)) and kind in NODES and chosen is not None:
             message = f"job `{name}` is of type {kind}, its component of type {found}"
             self.findings.report("MLP0833", message, chosen.value)
@@ -121,6 +130,14 @@ class Scope(Level):
         if is_remote(text):
             check_reference(place, "component", self.folder, self.findings)
             return "", UNKNOWN, None
+        known = self.components.get(text)
+        if known is None:
+            known = self._component_file(place)
+            if known[2] is not None:
+                self.components[text] = known
+        return known
+
+    def _component_file(self, place: Place) -> tuple[str, Interface, Place | None]:
         path = check_path(place, self.folder, self.findings)
         if path is None or not os.path.isfile(path):
             return "", UNKNOWN, None
@@ -192,7 +209,6 @@ class Scope(Level):
             else:
                 findings.report("MLP0813", f"job `{job.name}` has no `type`", job.key)
         else:
-            check_fields(job.place, kind.table, findings)
             self._check_alone(job, kind.component, kind.alone)
         if job.kind in CONTROL:
             check_control(job, self)
@@ -232,9 +248,7 @@ class Scope(Level):
                 check_environment(job.fields["environment"].value, self.folder, self.findings)
             return
         missing = [name for name in alone if name not in job.fields]
-        table = NODES[job.kind].table
-        said = isinstance(table, Table) and any(misspelt(name, job.fields, table) for name in (component, *missing))
-        if (missing or not alone) and not said:
+        if missing or not alone:
             wanted = f"neither `{component}` nor `{missing[0]}`" if alone and len(missing) == len(alone) else ""
             name = missing[0] if missing else component
             self.findings.report("MLP0813", f"job `{job.name}` has {wanted or f'no `{name}`'}", job.key)
@@ -270,6 +284,9 @@ class Scope(Level):
             self.findings.unknown("MLP0817", message, field.key, name, job.interface.outputs)
         if field.value.is_mapping:
             check_fields(field.value, JOB_OUTPUT, self.findings)
+        elif field.value.value() is not None and "${{" not in field.value.text:
+            message = f"output `{name}` is a mapping or a binding"
+            self.findings.report("MLP0814", message, field.value, help="write `${{parent.outputs.<name>}}`")
         self.check_output(field, port)
 
     def _check_input(self, job: Job, field: Field, given: Port | None) -> None:
@@ -287,6 +304,9 @@ class Scope(Level):
             return
         if not place.is_scalar:
             findings.report("MLP0819", f"input `{field.key.text}` cannot be a list", place)
+            return
+        if place.value() is None:
+            findings.report("MLP0818", f"input `{field.key.text}` of `{job.name}` has no value", field.key)
             return
         whole = EXPRESSION.fullmatch(place.text.strip())
         if whole is None:
@@ -360,6 +380,13 @@ def check_inputs(inputs: dict[str, Field], folder: str, findings: Findings) -> N
             findings.report("MLP0819", f"input `{field.key.text}` cannot be a list", field.value)
 
 
+def check_outputs(outputs: dict[str, Field], findings: Findings) -> None:
+    """The outputs of a job that is submitted; one of which nothing is said is a folder."""
+    for field in outputs.values():
+        if not field.value.is_scalar or field.value.value() is not None:
+            check_fields(field.value, JOB_OUTPUT, findings)
+
+
 def check_settings(fields: dict[str, Field], folder: str, findings: Findings) -> None:
     """What a pipeline runs on by default: references that the service can resolve."""
     inner = declared(fields, "settings")
@@ -378,9 +405,7 @@ def check_pipeline(root: Place, findings: Findings) -> None:
     fields = root.fields()
     folder = os.path.dirname(root.path)
     check_inputs(declared(fields, "inputs"), folder, findings)
-    for field in declared(fields, "outputs").values():
-        if field.value.is_mapping:
-            check_fields(field.value, JOB_OUTPUT, findings)
+    check_outputs(declared(fields, "outputs"), findings)
     check_settings(fields, folder, findings)
     if "component" in fields:
         _check_whole(root, fields, findings)
@@ -391,10 +416,9 @@ def check_pipeline(root: Place, findings: Findings) -> None:
     scope.check()
     settings = declared(fields, "settings")
     if "default_compute" not in settings and "compute" not in fields:
-        misspelt = near("default_compute", [n for n in settings if n not in SETTINGS.fields])
         for job in scope.jobs.values():
             lacks = "compute" not in job.fields and "resources" not in job.fields
-            if job.kind == "command" and lacks and not misspelt:
+            if job.kind == "command" and lacks:
                 findings.report("MLP0828", f"job `{job.name}` has no compute, and the pipeline no default", job.key)
 
 

@@ -80,7 +80,22 @@ def check_schedule(
     return _check_job(fields["create_job"].value, folder, inputs, findings) if "create_job" in fields else None
 
 
+def _is_time(text: str) -> bool:
+    from datetime import datetime
+
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _check_trigger(trigger: dict[str, Field], findings: Findings) -> None:
+    for name in ("start_time", "end_time"):
+        if name in trigger and not _is_time(trigger[name].value.text):
+            place = trigger[name].value
+            message = f"`{place.text}` is no time"
+            findings.report("MLP0814", message, place, help="as in `2026-01-31T08:00:00`")
     kind = trigger["type"].value.text.lower() if "type" in trigger else ""
     if kind == "cron" and "expression" in trigger:
         place = trigger["expression"].value
@@ -104,6 +119,8 @@ def _check_job(job: Place, folder: str, inputs: dict[str, set[str]], findings: F
     if job.is_mapping:
         check_fields(job, CREATE_JOB, findings)
     reference = job if job.is_scalar else (inner["job"].value if "job" in inner else None)
+    if reference is not None and not reference.is_scalar:
+        findings.report("MLP0814", "`job` names a file or what is registered", reference)
     if reference is None or not reference.is_scalar:
         return None
     path = check_path(reference, folder, findings)

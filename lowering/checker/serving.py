@@ -90,6 +90,7 @@ def check_batch_deployment(root: Place, findings: Findings) -> None:
     implied = "type" not in fields and ("component" in fields or "job_definition" in fields)
     table = BATCH_DEPLOYMENT.tables["pipeline"] if implied else BATCH_DEPLOYMENT
     check_named(root, table, findings, partial=True)
+    fields = root.fields()
     folder = os.path.dirname(root.path)
     if "component" in fields:
         _check_component(fields["component"].value, folder, findings)

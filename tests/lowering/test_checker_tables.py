@@ -138,6 +138,7 @@ DIFFERENT: list[tuple[str, str, str]] = [
     ("DoWhileSchema", "body", "azure-ai-ml refuses it later"),
     ("ParallelForSchema", "body", "azure-ai-ml refuses it later"),
     ("DataTransfer*Schema", "t*", "an export may leave it out, so a copy may as far as the table goes"),
+    ("PipelineJobSchema", "type", "without it azure-ai-ml reads a command"),
     ("ImportJobSchema", "type", "without it nothing says that it is an import"),
     ("*ScheduleSchema", "trigger", "a schedule without a trigger is none"),
     ("JobScheduleSchema", "create_job", "a schedule that starts nothing is none"),

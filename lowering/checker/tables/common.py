@@ -23,12 +23,12 @@ PORT_MODES = INPUT_MODES | OUTPUT_MODES | {"link"}
 
 # What the service adds to a definition that is read back from it: ignored when it is sent again.
 READ_ONLY = of("any", "creation_context", "status", "log_files", "latest_version", "parameters", "provisioning_state")
-NAMED = of("text", "$schema", "name", "description") | of(TEXTS, "tags") | of("any", "id")
+NAMED = of("text", "name", "description") | of(TEXTS, "tags") | of("any", "id", "$schema")
 JOB = (
     NAMED
     | READ_ONLY
     | of("text", "display_name", "experiment_name", "compute")
-    | {"properties": TEXTS, "identity": "any", "services": "any", "type": "any"}
+    | {"properties": TEXTS, "identity": "any", "services": "any", "type": "text"}
 )
 
 BUILD = Table("build", of("text", "path", "dockerfile_path"))
@@ -101,7 +101,7 @@ _SERVICE = (
     of(INTEGER, "port")
     | of("any", "endpoint", "status", "error_message", "$schema")
     | {
-        "nodes": "text",
+        "nodes": frozenset(["all"]),
         "properties": "mapping",
     }
 )
@@ -128,8 +128,8 @@ SERVICE = Variants(
 SERVICES = MapOf(SERVICE)
 JOB |= {"identity": IDENTITY, "services": SERVICES}
 CODED: "dict[str, Kind]" = {
-    "code": "any",
-    "environment": "any",
+    "code": "text",
+    "environment": ("text", "mapping"),
     "environment_variables": "mapping",
     "resources": RESOURCES,
     "distribution": DISTRIBUTION,

@@ -28,7 +28,7 @@ from mlp_lang.lowering.checker.tables.common import (
 _COMPONENT: "dict[str, Kind]" = (
     NAMED
     | READ_ONLY
-    | {"display_name": "text", "version": "scalar", "is_deterministic": "boolean", "type": "any"}
+    | {"display_name": "text", "version": "scalar", "is_deterministic": "boolean", "type": "text"}
     | {"auto_delete_setting": AUTO_DELETE, "intellectual_property": PROPERTY}
 )
 _PORTS: "dict[str, Kind]" = {"inputs": MapOf(COMPONENT_INPUT), "outputs": MapOf(COMPONENT_OUTPUT)}
@@ -44,7 +44,7 @@ THRESHOLD = Number(low=-1)
 TASK = Table(
     "task",
     of("text", "entry_script", "program_arguments", "model", "append_row_to")
-    | {"type": frozenset(["run_function", "model", "function"]), "code": "any", "environment": "any"},
+    | {"type": frozenset(["run_function", "model", "function"]), "code": "text", "environment": ("text", "mapping")},
     ("type", "environment"),
     open=True,
 )
@@ -68,7 +68,7 @@ ENTRY: Kind = (
     ),
 )
 SPARK: "dict[str, Kind]" = {
-    "code": "any",
+    "code": "text",
     "entry": ENTRY,
     "py_files": LIST,
     "jars": LIST,
@@ -76,11 +76,11 @@ SPARK: "dict[str, Kind]" = {
     "archives": LIST,
     "conf": "mapping",
     "args": "text",
-    "environment": "any",
+    "environment": ("text", "mapping"),
 }
 _CODED: "dict[str, Kind]" = {
-    "code": "any",
-    "environment": "any",
+    "code": "text",
+    "environment": ("text", "mapping"),
     "environment_variables": "mapping",
     "resources": COMPONENT_RESOURCES,
     "distribution": DISTRIBUTION,
@@ -122,7 +122,7 @@ COMPONENTS: "dict[str, Table | Variants]" = {
     ),
     "promptflow_parallel": _component(
         "flow",
-        FLOW | {"properties": TEXTS, "environment": "any", "code": "any", "additional_includes": LIST},
+        FLOW | {"properties": TEXTS, "environment": ("text", "mapping"), "code": "text", "additional_includes": LIST},
         ("type",),
     ),
 }

@@ -18,7 +18,7 @@ from mlp_lang.lowering.checker.tables.components import FLOW, PARALLEL, SPARK
 from mlp_lang.lowering.checker.tables.sweep import EARLY_TERMINATION, OBJECTIVE, SAMPLING, SEARCH_SPACE
 from mlp_lang.lowering.checker.tables.sweep import LIMITS as SWEEP_LIMITS
 
-_NODE: "dict[str, Kind]" = JOB | PORTS | {"comment": "text", "component": "any"}
+_NODE: "dict[str, Kind]" = JOB | PORTS | {"comment": "text", "component": ("text", "mapping")}
 _SPARK_SIZES = frozenset(f"standard_e{n}s_v3" for n in (4, 8, 16, 32, 64))
 _SPARK_RESOURCES = Table("resources", {"instance_type": _SPARK_SIZES, "runtime_version": "scalar"})
 _SPARK_NODE_RESOURCES = _SPARK_RESOURCES._replace(required=("instance_type", "runtime_version"))
@@ -30,7 +30,7 @@ _SEARCH: "dict[str, Kind]" = {
     "limits": SWEEP_LIMITS,
     "queue_settings": CODED["queue_settings"],
     "resources": RESOURCES,
-    "trial": "any",
+    "trial": ("text", "mapping"),
 }
 
 
@@ -62,7 +62,7 @@ _IMPORT_SOURCE = Variants(
 )
 _COMMAND = CODED | {"command": "text", "limits": LIMITS, "parent_job_name": "text"}
 _BLOCK: Kind = ("text", ListOf("text"))
-_CONTROL = of("text", "$schema") | {"type": "any"}
+_CONTROL = of("text", "$schema", "type")
 _LOOP_LIMITS = Table("limits", {"max_iteration_count": Number(low=1, high=1000)}, ("max_iteration_count",))
 NODES: "dict[str, NodeKind]" = {
     "command": NodeKind(_node("command", _COMMAND), alone=("command", "environment")),
@@ -70,7 +70,9 @@ NODES: "dict[str, NodeKind]" = {
     "parallel": NodeKind(
         _node(
             "parallel",
-            PARALLEL | FLOW | {"resources": RESOURCES, "environment_variables": "mapping", "environment": "any"},
+            PARALLEL
+            | FLOW
+            | {"resources": RESOURCES, "environment_variables": "mapping", "environment": ("text", "mapping")},
         ),
         alone=("task",),
     ),
@@ -121,7 +123,8 @@ NODES: "dict[str, NodeKind]" = {
 
 PIPELINE = Table(
     "pipeline",
-    JOB | PORTS | {"jobs": "mapping", "component": "any", "settings": SETTINGS, "type": frozenset(["pipeline"])},
+    JOB | PORTS | {"jobs": "mapping", "component": "text", "settings": SETTINGS, "type": frozenset(["pipeline"])},
+    ("type",),
 )
 COMMAND_JOB = Table(
     "command job",

@@ -3,7 +3,6 @@
 from mlp_lang.lowering.checker.fields import (
     COUNT,
     LIST,
-    NUMBER,
     POSITIVE,
     TEXTS,
     Kind,
@@ -70,11 +69,11 @@ _COLLECTOR = Table(
     {
         "collections": MapOf(_COLLECTION),
         "rolling_rate": frozenset(["minute", "day", "hour"]),
-        "sampling_rate": NUMBER,
+        "sampling_rate": Number(whole=False, low=0, high=1),
         "request_logging": Table("request_logging", {"capture_headers": LIST}),
     },
 )
-_SHARE = Table("resources", of("scalar", "cpu", "memory", "gpu"))
+_SHARE = Table("resources", of("text", "cpu", "memory", "gpu"))
 _DEPLOYMENT = (
     _SERVED
     | of("text", "endpoint_name")

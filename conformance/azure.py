@@ -70,7 +70,7 @@ def is_valid(loaded: Any) -> bool:
 def understood(*entities: Any) -> tuple[Loaded, ...]:
     """Both trees of pipeline jobs or components. Raises what azure-ai-ml raises.
 
-    All dictionaries come before the first REST object: making one of AutoML's changes, in azure-ai-ml, how search spaces
+    All dictionaries come before the first REST object: making one of AutoML changes, in azure-ai-ml, how search spaces
     look in every dictionary after it."""
     with quiet():
         dictionaries = [plain(loaded._to_dict()) for loaded in entities]

@@ -163,7 +163,7 @@ class Stages:
     def _refused(self, name: str, job: Fields, chosen: Field) -> dict[str, str]:
         """Inputs that the component has not, or does not take so: warned of, and left as they are for `azureml`."""
         face = self.program.interface(chosen.value.text)
-        if face is None or (face.text("type") or "command") not in DECLARED:
+        if face is None or (face.text("type") or ("command" if "command" in face else "")) not in DECLARED:
             return {}
         interface = read_interface(face.place)
         refused: dict[str, str] = {}

@@ -43,7 +43,8 @@ SEARCH_WORDS = (
     "qlog_normal",
     "random_int",
 )
-_THINGS = frozenset({Kind.COMPUTE, Kind.ENVIRONMENT, Kind.ENDPOINT, Kind.COMPONENT, Kind.PIPELINE, Kind.IMPORT})
+_RESOURCES = {Kind.COMPUTE, Kind.ENVIRONMENT, Kind.ENDPOINT, Kind.DEPLOYMENT, Kind.ASSET}
+_THINGS = frozenset({*_RESOURCES, Kind.COMPONENT, Kind.PIPELINE, Kind.IMPORT})
 
 
 class Evaluator:

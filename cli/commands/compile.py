@@ -13,6 +13,7 @@ from mlp_lang.dsl.diagnostics import Diagnostic, Severity
 from mlp_lang.dsl.render import FORMATS
 
 if TYPE_CHECKING:
+    from mlp_lang.compiler import Compilation
     from mlp_lang.compiler.graph import Graph
 
 
@@ -68,7 +69,7 @@ def command(
         report(made.diagnostics, form, sys.stderr)
         _graphs(made.graphs, out)
         return 0
-    return _build(made.graphs, list(made.diagnostics), out or "build", verify, form)
+    return _build(made, file, profile, out or "build", verify, form)
 
 
 def _graphs(graphs: "tuple[Graph, ...]", out: str | None) -> None:
@@ -94,11 +95,11 @@ def _graphs(graphs: "tuple[Graph, ...]", out: str | None) -> None:
         sys.stderr.write(f"wrote {path}\n")
 
 
-def _build(graphs: "tuple[Graph, ...]", found: list[Diagnostic], out: str, verify: bool, form: str) -> int:
-    from mlp_lang.lowering import BuildError, lower
+def _build(made: "Compilation", file: str, profile: str | None, out: str, verify: bool, form: str) -> int:
+    from mlp_lang.lowering import BuildError, lower_all
 
-    builds = [lower(graph) for graph in graphs]
-    found += [d for build in builds for d in build.diagnostics]
+    builds = lower_all(made, file, profile)
+    found = [*made.diagnostics, *(d for build in builds for d in build.diagnostics)]
     if any(d.severity is Severity.ERROR for d in found):
         report(found, form)
         return 1

@@ -19,6 +19,7 @@ from mlp_lang.dsl.source import Span
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,30}[A-Za-z0-9]")
 _MACHINE = re.compile(r"(Standard|Basic)_[A-Za-z]+[0-9]+[A-Za-z0-9_-]*", re.IGNORECASE)
+_NAMES = "3 to 32 letters, digits and hyphens, a letter first and no hyphen last"
 _MIRRORED = 50
 """Per cent of the traffic that Azure ML mirrors at most, to a single deployment."""
 _DEPLOYMENTS: dict[str, tuple[Argument, ...]] = {
@@ -93,8 +94,7 @@ class Definitions:
     def _endpoint_name(self, name: str, span: Span) -> bool:
         if _NAME.fullmatch(name):
             return True
-        help = "3 to 32 letters, digits and hyphens, a letter first and no hyphen last"
-        self.report.error("MLP0406", f'"{name}" is no name for an endpoint', span, help=help)
+        self.report.error("MLP0406", f'"{name}" is no name for an endpoint', span, help=_NAMES)
         return False
 
     def _traffic(self, symbol: Symbol, document: Document) -> bool:
@@ -169,7 +169,9 @@ class Definitions:
             return None, None
         value = self.evaluator.evaluate(expr, scope)
         if isinstance(value, Constant) and isinstance(value.value, str):
-            return (value.value, None) if self._endpoint_name(value.value, expr.span) else (None, None)
+            if not _NAME.fullmatch(value.value):  # it may stand for one that is put there later
+                self.report.warning("MLP0406", f'"{value.value}" is no name for an endpoint', expr.span, help=_NAMES)
+            return value.value, None
         if isinstance(value, Thing) and value.symbol.kind is Kind.ENDPOINT:
             made = self.resources.endpoint(value.symbol)
             if made is None:
@@ -224,8 +226,7 @@ class Definitions:
     def _claim(self, symbol: Symbol, endpoint: str, name: str, said: syntax.Name | None) -> None:
         span = said.span if said is not None else symbol.span
         if not _NAME.fullmatch(name):
-            help = "3 to 32 letters, digits and hyphens, a letter first"
-            self.report.error("MLP0411", f"`{name}` is no name for a deployment", span, help=help)
+            self.report.warning("MLP0411", f"`{name}` is no name for a deployment", span, help=_NAMES)
         earlier = self.taken.setdefault((endpoint, name), symbol)
         if earlier is not symbol and endpoint:
             message = f"`{endpoint}` has two deployments called `{name}`"

@@ -46,7 +46,7 @@ _VOCABULARY: settings.Vocabulary = {
 PATTERN = {"hours": "hours", "minutes": "minutes", "weekdays": "week_days", "month_days": "month_days"}
 """The words of a pattern, and Azure ML's."""
 TRIGGER = {"time_zone": "time_zone", "start": "start_time", "end": "end_time"}
-_JOB: settings.Vocabulary = {
+JOB: settings.Vocabulary = {
     "display_name": STRING,
     "description": STRING,
     "experiment": STRING,
@@ -160,7 +160,7 @@ def _job(evaluator: Evaluator, module: Module, node: syntax.Schedule) -> dict[st
     found: dict[str, Any] = {}
     for block in node.items:
         if isinstance(block, syntax.Block) and block.name.text == "job":
-            given = settings.read(evaluator, block.items, module.scope, _JOB, "`job`")
+            given = settings.read(evaluator, block.items, module.scope, JOB, "`job`")
             found |= {"experiment_name" if k == "experiment" else k: s.value for k, s in given.items()}
         elif isinstance(block, syntax.Block) and block.name.text == "settings":
             rows = words(SETTINGS, "pipeline")

@@ -5,6 +5,7 @@ jobs are referred to where they lie, by a path from the folder that is written.
 """
 
 import os
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -63,7 +64,8 @@ def relative(path: str, home: str) -> str:
 def path_of(definition: Definition) -> str:
     """Where a definition lies in a build."""
     place = _PLACES.get(definition.kind, _DEPLOYMENT)
-    return place.format(title=definition.title, endpoint=definition.endpoint or NO_ENDPOINT)
+    endpoint = re.sub(r"[^A-Za-z0-9_-]", "_", definition.endpoint or NO_ENDPOINT)
+    return place.format(title=definition.title, endpoint=endpoint)
 
 
 def place_definitions(

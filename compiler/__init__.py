@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 
 class Compilation(NamedTuple):
-    """What came of a file: a Graph for each pipeline, in the author's order, and what the file defines beside them; none
-    of them if there are errors."""
+    """What came of a file: a Graph for each pipeline, in the author's order, and what the file defines beside them;
+    none of them if there are errors."""
 
     graphs: "tuple[Graph, ...]"
     diagnostics: "list[Diagnostic]"
@@ -34,9 +34,7 @@ def compile_file(
     return Compilation(*compile_pipelines(path, profile, pipeline, params))
 
 
-def compile_definitions(
-    path: Path, *, profile: str | None = None
-) -> "tuple[tuple[Definition, ...], list[Diagnostic]]":
+def compile_definitions(path: Path, *, profile: str | None = None) -> "tuple[tuple[Definition, ...], list[Diagnostic]]":
     """What a file defines beside its pipelines (environments, assets, endpoints, deployments, schedules of other jobs),
     under one profile. Never raises on a user's mistake."""
     made = compile_file(path, profile=profile)

@@ -101,7 +101,11 @@ class _Reader:
         if face is None or self.report.failed:
             return None
         made: Component
-        made = inline.finish(self.evaluator, face) if face.origin == "inline" else component_of(face, complete=self.complete)
+        made = (
+            inline.finish(self.evaluator, face)
+            if face.origin == "inline"
+            else component_of(face, complete=self.complete)
+        )
         return Definition("component", symbol.name, {}, component=made, span=symbol.span)
 
     def schedule(self, node: syntax.Schedule, target: Symbol, found: dict[str, Definition]) -> Definition | None:
@@ -117,7 +121,9 @@ class _Reader:
                 return None  # reported
             field = {"monitor": "create_monitor", "data": "import_data"}.get(asset.kind)
             if field is None or (asset.kind == "data" and "source" not in asset.document):
-                help = 'a schedule is for a pipeline, a job (`use "job.yml" as name`), a monitor, or data with a `source`'
+                help = (
+                    'a schedule is for a pipeline, a job (`use "job.yml" as name`), a monitor, or data with a `source`'
+                )
                 self.report.error("MLP0355", f"`{target.name}` cannot be scheduled", node.target.span, help=help)
                 return None
             document[field] = asset.document

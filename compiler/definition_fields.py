@@ -144,7 +144,9 @@ class Reader:
         if isinstance(kind, Free):
             value = self.evaluator.constant(item.value, scope, f"`{row.word}`")
             if value is not None and not isinstance(value.value, dict):
-                self.report.error("MLP0204", f"`{row.word}` is {value.kind}, expected a map or a block", item.value.span)
+                self.report.error(
+                    "MLP0204", f"`{row.word}` is {value.kind}, expected a map or a block", item.value.span
+                )
                 return None
             return value.value if value is not None else None
         if isinstance(kind, Group | Each):

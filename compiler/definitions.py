@@ -11,7 +11,7 @@ from mlp_lang.compiler.graph import Definition
 from mlp_lang.compiler.resources import Resources
 from mlp_lang.compiler.settings import RAW, Argument
 from mlp_lang.compiler.symbols import Kind, Scope, Symbol
-from mlp_lang.compiler.types import BOOL, STRING
+from mlp_lang.compiler.types import BOOL
 from mlp_lang.compiler.values import Bad, Constant, Thing
 from mlp_lang.dsl import syntax
 from mlp_lang.dsl.diagnostics import Related
@@ -82,7 +82,9 @@ class Definitions:
             document.fields["compute"] = found["compute"]
         if symbol.node.doc:
             document.fields["description"] = symbol.node.doc
-        given = self.reader.fields(rows("endpoint", kind), symbol.node.items or (), symbol.scope, "an endpoint", document)
+        given = self.reader.fields(
+            rows("endpoint", kind), symbol.node.items or (), symbol.scope, "an endpoint", document
+        )
         if kind == "kubernetes" and "compute" not in document.fields and "compute" not in given:
             help = 'kubernetes("name", compute = "azureml:cluster")'
             self.report.error("MLP0350", "a Kubernetes endpoint says on which `compute` it is", expr.span, help=help)
@@ -215,12 +217,11 @@ class Definitions:
             return False
         code = document.value("code_configuration", "code")
         script = document.value("code_configuration", "scoring_script")
-        if isinstance(code, str) and os.path.isabs(code) and isinstance(script, str):
-            if not os.path.isfile(os.path.join(code, script)):
-                span = _setting_span(symbol, "scoring_script")
-                message = f"the scoring script `{script}` is not in the code folder"
-                self.report.error("MLP0351", message, span)
-                return False
+        local = isinstance(code, str) and os.path.isabs(code)
+        if local and isinstance(script, str) and not os.path.isfile(os.path.join(code, script)):
+            message = f"the scoring script `{script}` is not in the code folder"
+            self.report.error("MLP0351", message, _setting_span(symbol, "scoring_script"))
+            return False
         return True
 
     def _claim(self, symbol: Symbol, endpoint: str, name: str, said: syntax.Name | None) -> None:

@@ -135,7 +135,5 @@ def _check_unread(module: Module, report: Report) -> None:
             evaluator.of_symbol(symbol, symbol.span)
         elif symbol.kind is Kind.COMPUTE:
             resources.compute_of(symbol)
-        elif symbol.kind is Kind.ENVIRONMENT:
-            continue  # read with the definitions
         elif symbol.kind is Kind.COMPONENT or (symbol.kind is Kind.IMPORT and symbol.value is None):
             components.of_symbol(symbol, symbol.span)

@@ -245,8 +245,8 @@ class Deployment(NamedTuple):
 class LocalPath(NamedTuple):
     """A path of this machine in a definition's document: where it stands, what sort it is, and the absolute path.
 
-    `sort` is `code`, `conda` or `context` for what travels with the definition, `data`, `component` or `job` for what it
-    refers to.
+    `sort` is `code`, `conda` or `context` for what travels with the definition, `data`, `component` or `job` for what
+    it refers to.
     """
 
     where: tuple[str, ...]
@@ -257,9 +257,9 @@ class LocalPath(NamedTuple):
 class Definition(NamedTuple):
     """What a program declares beside its pipelines, for Azure ML to hold: an asset, an endpoint, a deployment, ….
 
-    `kind` is `environment`, `data`, `model`, `online`, `kubernetes endpoint`, `batch endpoint`, `managed`, `kubernetes`,
-    `batch`, `flat`, `pipeline` (deployments), `schedule` or `component`. `document` is what Azure ML gets, its local
-    paths absolute and listed in `paths`. `endpoint` is the title, else the name, of the endpoint of a deployment.
+    `kind` is `environment`, `data`, `model`, `online`, `kubernetes endpoint`, `batch endpoint`, `managed`,
+    `kubernetes`, `batch`, `flat`, `pipeline` (deployments), `schedule` or `component`. `document` is what Azure ML gets,
+    its local paths absolute and listed in `paths`. `endpoint` is the title, else the name, of a deployment's endpoint.
     """
 
     kind: str

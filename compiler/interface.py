@@ -156,6 +156,7 @@ def parameter(
 def azure_type(raw: dict[str, Any]) -> Type:
     """The type of an input or output as plain Azure ML YAML states it."""
     word = str(raw.get("type", "uri_folder"))
+    word = "uri_folder" if word == "path" else word  # what Azure ML called it first, and still takes
     port = PORTS.get(word)
     if port is not None:
         return port

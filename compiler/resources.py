@@ -7,10 +7,10 @@ from mlp_lang.compiler import settings
 from mlp_lang.compiler.assets import is_remote
 from mlp_lang.compiler.expressions import Evaluator
 from mlp_lang.compiler.graph import Endpoint, Environment
-from mlp_lang.compiler.settings import Argument, Words, strings
+from mlp_lang.compiler.settings import Argument, strings
 from mlp_lang.compiler.suggestions import did_you_mean
 from mlp_lang.compiler.symbols import Kind, Scope, Symbol
-from mlp_lang.compiler.types import ANY, INT, STRING, MapType, Scalar, Union
+from mlp_lang.compiler.types import ANY, INT, STRING, MapType, Union
 from mlp_lang.compiler.values import Bad, Constant, Thing
 from mlp_lang.dsl import syntax
 from mlp_lang.dsl.source import Span
@@ -202,7 +202,7 @@ class Resources:
         fields = dict(made.document)
         tags = strings(fields.pop("tags", {}))
         shown = {key: fields.pop(key, "") for key in ("name", "description")}
-        auth = fields.pop("auth_mode", "key")
+        auth, traffic = fields.pop("auth_mode", "key"), fields.pop("traffic", None)
         return Endpoint(
             symbol.name,
             str(shown["name"]),
@@ -210,7 +210,7 @@ class Resources:
             str(auth),
             str(shown["description"]),
             tags,
-            dict(fields.pop("traffic", {})),  # type: ignore[call-overload]
+            dict(traffic) if isinstance(traffic, dict) else {},  # type: ignore[arg-type]
             symbol.span,
             fields,
         )

@@ -104,7 +104,9 @@ def _schedule(evaluator: Evaluator, module: Module, node: syntax.Schedule, param
     return Schedule(name, trigger, inputs, description, node.name.span, extra | ({"create_job": job} if job else {}))
 
 
-def standing(evaluator: Evaluator, module: Module, node: syntax.Schedule) -> tuple[dict[str, Any], dict[str, Any]] | None:
+def standing(
+    evaluator: Evaluator, module: Module, node: syntax.Schedule
+) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """The document of a schedule that starts something else than a pipeline of the file, and the fields that it sets
     of the job that it starts."""
     given = settings.read(evaluator, node.items, module.scope, _VOCABULARY, "a schedule", _BLOCKS)
@@ -123,9 +125,7 @@ def standing(evaluator: Evaluator, module: Module, node: syntax.Schedule) -> tup
     return document, job
 
 
-def _trigger(
-    report: Report, node: syntax.Schedule, given: dict[str, settings.Setting]
-) -> dict[str, Value] | None:
+def _trigger(report: Report, node: syntax.Schedule, given: dict[str, settings.Setting]) -> dict[str, Value] | None:
     values: dict[str, Any] = {k: s.value for k, s in given.items()}
     names = {i.name.text for i in node.items if isinstance(i, syntax.Setting)}
     if any(isinstance(i, syntax.Invalid) for i in node.items):

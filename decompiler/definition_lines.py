@@ -1,4 +1,4 @@
-"""From YAML values to how `.mlp` spells them, and from lines of a program with the YAML lines that they come from to text."""
+"""From YAML values to how `.mlp` spells them, and from a program's lines, with the comments of the YAML, to text."""
 
 import os
 import re
@@ -82,7 +82,7 @@ def plain(place: Place) -> Any:
 
 
 class Line:
-    """A line of a program, or a header and the lines of its block. `at` is the line of the YAML, -1 where none says it."""
+    """A line of a program, or a header and the lines of its block of it. `at` is its line in the YAML, or -1."""
 
     def __init__(self, text: str, at: int = -1, body: "list[Line] | None" = None, doc: str = "") -> None:
         self.text = text
@@ -117,7 +117,7 @@ class Line:
 def attach(lines: list[Line], root: Place) -> list[str]:
     """Put the comments of a YAML file above the lines that they stood above; what is left stands at the end."""
     every = sorted((line for top in lines for line in top.walk() if line.at >= 0), key=lambda line: line.at)
-    ends = {}
+    ends: dict[int, Line] = {}
     for line in every:
         ends.setdefault(line.at, line)
     left = []
@@ -144,7 +144,7 @@ def _comments(root: Place) -> Iterable[tuple[int, str, bool]]:
             nodes += [part for pair in node.value for part in pair]
         elif isinstance(node, yaml.SequenceNode):
             nodes += node.value
-        else:
+        elif isinstance(node, yaml.ScalarNode):
             start, end = node.start_mark, node.end_mark
             last = end.line if end.column else end.line - 1
             whole.update(range(start.line + 1, last + (node.style in ("|", ">"))))

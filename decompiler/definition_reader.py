@@ -30,13 +30,18 @@ from mlp_lang.compiler.schedules import JOB, PATTERN, TRIGGER
 from mlp_lang.compiler.settings import Words
 from mlp_lang.compiler.types import PORTS
 from mlp_lang.compiler.vocabulary import SETTINGS
-from mlp_lang.decompiler.definition_lines import Line, duration, is_name, key, literal, moved, name_of, plain, string
+from mlp_lang.decompiler.definition_lines import Line, duration, key, literal, moved, name_of, plain, string
 from mlp_lang.lowering.checker.document import Field, Place
 from mlp_lang.lowering.relocate import is_local
 
 _SHORT = {"uri_file": "file", "uri_folder": "folder"}
 _FREQUENCY = ("minute", "hour", "day", "week", "month")
-_CALLS = ("image", "conda_file", "name", "version")
+_IMAGE: dict[str, tuple[tuple[str, ...], str]] = {"image": (("image",), ""), "conda": (("conda_file",), "conda")}
+_BUILD: dict[str, tuple[tuple[str, ...], str]] = {
+    "build": (("build", "path"), "context"),
+    "dockerfile": (("build", "dockerfile_path"), ""),
+}
+_NAMED = ("name", "version")
 _STARTED = {"create_job": "job", "import_data": "data"}
 
 
@@ -183,7 +188,11 @@ class Reader:
         found = fields.find(("description",))
         text = found.value.text if found is not None and isinstance(found.value.value(), str) else ""
         lines = text.split("\n")
-        if not text or any(line != line.strip() or not line.isprintable() for line in lines) or not (lines[0] and lines[-1]):
+        if (
+            not text
+            or any(line != line.strip() or not line.isprintable() for line in lines)
+            or not (lines[0] and lines[-1])
+        ):
             return ""
         fields.take("description")
         return text
@@ -284,7 +293,7 @@ class Reader:
             return None
         if form == "environment":
             fields = _Fields(place)
-            call = self._environment_call(fields) if set(fields.entries) <= {*_CALLS, "build"} else None
+            call = self._environment_call(fields, _NAMED)
             if call is not None and not fields.left():
                 return call
             return self._body(_Fields(place), {row.word: row for row in ENVIRONMENT}, prefix)
@@ -297,31 +306,24 @@ class Reader:
             return _identity(value)
         return _source(value)
 
-    def _environment_call(self, fields: _Fields) -> str | None:
-        """`image("…", conda = "…")` or `build("…")`, with name and version where nothing else is said."""
-        arguments = []
-        image, context = fields.find(("image",)), fields.find(("build", "path"))
-        alone = set(fields.entries) <= {*_CALLS, "build", "$schema"} and fields.find(("name",)) is not None
-        if (image is None) == (context is None):
+    def _environment_call(self, fields: _Fields, named: tuple[str, ...] = ()) -> str | None:
+        """`image("…", conda = "…")` or `build("…")`, with what ``named`` lists; None where it is neither or both."""
+        context = fields.find(("build", "path"))
+        if (fields.find(("image",)) is None) == (context is None):
             return None
-        table = {"conda": ("conda_file",)} if image is not None else {"dockerfile": ("build", "dockerfile_path")}
-        if alone and "$schema" not in fields.entries:
-            table |= {"name": ("name",), "version": ("version",)}
-        sort, word, first = ("", "image", ("image",)) if image is not None else ("context", "build", ("build", "path"))
-        for name, path in {"": first, **table}.items():
+        table = _BUILD if context is not None else _IMAGE
+        arguments = []
+        for name, (path, sort) in {**table, **{word: ((word,), "") for word in named}}.items():
             field = fields.find(path)
             if field is None:
                 continue
             value = plain(field.value)
-            here = "conda" if name == "conda" else sort if not name else ""
-            text = self._path(here, value, field.value) if here else literal(value) if isinstance(value, str | int) else None
-            if text is None:
-                if not name:
-                    return None
-                continue
+            text = self._path(sort, value, field.value) if sort else literal(value)
+            if text is None or not (sort or isinstance(value, str | int)):
+                continue  # the block says it, or the escape
             fields.taken.add(path)
-            arguments.append(f"{name} = {text}" if name else text)
-        return f"{word}({', '.join(arguments)})"
+            arguments.append(text if name in ("image", "build") else f"{name} = {text}")
+        return f"{next(iter(table))}({', '.join(arguments)})" if arguments else None
 
     # --- schedules ----------------------------------------------------------------------------------------------------
 
@@ -350,12 +352,10 @@ class Reader:
     def _trigger(self, fields: _Fields) -> list[Line]:
         kind = fields.find(("trigger", "type"))
         cron = kind is not None and kind.value.text.lower() == "cron"
-        table: dict[str, tuple[str, ...]] = (
-            {"cron": ("expression",)}
-            if cron
-            else {"every": ("frequency",), "interval": ("interval",)}
-            | {word: ("schedule", azure) for word, azure in PATTERN.items()}
-        )
+        table: dict[str, tuple[str, ...]] = {"cron": ("expression",)}
+        if not cron:
+            table = {"every": ("frequency",), "interval": ("interval",)}
+            table.update((word, ("schedule", azure)) for word, azure in PATTERN.items())
         table |= {word: (azure,) for word, azure in TRIGGER.items()}
         found = []
         if kind is not None:
@@ -449,7 +449,12 @@ def _identity(value: dict[str, Any]) -> str | None:
     words = {azure: word for word, azure in IDENTITIES.items()}
     word = words.get(str(value.get("type", "")).lower())
     listed = value.get("user_assigned_identities", [])
-    if word is None or set(value) - {"type", "user_assigned_identities"} or not isinstance(listed, list) or len(listed) > 1:
+    if (
+        word is None
+        or set(value) - {"type", "user_assigned_identities"}
+        or not isinstance(listed, list)
+        or len(listed) > 1
+    ):
         return None
     given = listed[0] if listed else {}
     if word != "managed":

@@ -1,5 +1,5 @@
-"""From Azure ML definitions in YAML (environments, assets, endpoints, deployments, schedules) to the program that says the
-same: one file's definition, or several together in one program."""
+"""From Azure ML definitions in YAML (environments, assets, endpoints, deployments, schedules) to the program that says
+the same: one file's definition, or several together in one program."""
 
 import os
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ def kind_of(root: Place) -> str | None:
     fields = root.fields()
     texts = {name: field.value.text for name, field in fields.items()}
     schema = texts.get("$schema", "").rsplit("/", 1)[-1].partition(".")[0].lower()
-    if schema.endswith("component") or (texts.get("type") in ("command", "parallel") and "name" in texts and "jobs" not in texts and "component" in schema):
+    if schema.endswith("component"):
         return "component"
     if schema == "dataimport":
         return "data"
@@ -80,7 +80,7 @@ def decompile_definition(path: str, target: str | None = None) -> DecompiledDefi
 
 
 def decompile_definitions(paths: Sequence[str], target: str | None = None) -> DecompiledDefinitions:
-    """One program for the definitions in some YAML files. A file that cannot be read, or defines nothing, is a diagnostic."""
+    """One program for the definitions in some YAML files. Files that define nothing are diagnostics."""
     diagnostics: list[Diagnostic] = []
     roots: list[tuple[Place, str]] = []
     for path in paths:
@@ -90,7 +90,9 @@ def decompile_definitions(paths: Sequence[str], target: str | None = None) -> De
             roots.append((root, kind))
         elif root is not None:
             findings = Findings(path)
-            findings.report("MLP0810", f"`{root.source.path}` is no definition that a program could say", Span(root.source, 0, 0))
+            findings.report(
+                "MLP0810", f"`{root.source.path}` is no definition that a program could say", Span(root.source, 0, 0)
+            )
             diagnostics += findings.diagnostics
     if any(d.severity is Severity.ERROR for d in diagnostics):
         return DecompiledDefinitions(None, tuple(diagnostics), ())

@@ -258,8 +258,9 @@ class Definition(NamedTuple):
     """What a program declares beside its pipelines, for Azure ML to hold: an asset, an endpoint, a deployment, ….
 
     `kind` is `environment`, `data`, `model`, `online`, `kubernetes endpoint`, `batch endpoint`, `managed`,
-    `kubernetes`, `batch`, `flat`, `pipeline` (deployments), `schedule` or `component`. `document` is what Azure ML gets,
-    its local paths absolute and listed in `paths`. `endpoint` is the title, else the name, of a deployment's endpoint.
+    `kubernetes`, `batch`, `flat`, `pipeline` (deployments), `schedule` or `component`. `document` is what Azure ML
+    gets, its local paths absolute and listed in `paths`. `endpoint` is the title of a deployment's endpoint, else its
+    name.
     """
 
     kind: str

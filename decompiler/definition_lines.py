@@ -102,11 +102,17 @@ class Line:
             yield blanks + self.text + end
         elif not self.body:
             yield f"{blanks}{self.text} {{}}{end}"
+        elif indent and not end and (inner := self.body[0].alone()) and len(self.body) == 1:
+            yield f"{blanks}{self.text} {{ {inner} }}"
         else:
             yield f"{blanks}{self.text} {{{end}"
             for line in self.body:
                 yield from line.render(indent + 2)
             yield blanks + "}"
+
+    def alone(self) -> str:
+        """The line if it may share one with the braces around it."""
+        return self.text if self.body is None and not (self.above or self.doc or self.trailing) else ""
 
     def walk(self) -> "Iterator[Line]":
         yield self

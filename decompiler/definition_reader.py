@@ -1,6 +1,7 @@
 """From one definition's YAML to the lines of its declaration, by the rows that the compiler reads it with."""
 
 import os
+import re
 from typing import Any, NamedTuple
 
 from mlp_lang.compiler.definition_words import (
@@ -247,8 +248,8 @@ class Reader:
         if isinstance(kind, Free):
             return _free(place) if isinstance(value, dict) else None
         if isinstance(kind, Words | Folded):
-            text = value.lower() if isinstance(kind, Folded) and isinstance(value, str) else value
-            return text if text in kind.members else None
+            spellings = (value,) if isinstance(kind, Words) else (value, str(value).lower(), _snake(str(value)))
+            return next((s for s in spellings if s in kind.members), None)
         if isinstance(kind, Port):
             text = _SHORT.get(value, value) if isinstance(value, str) else None
             return text if text in PORTS else None
@@ -431,6 +432,11 @@ class Reader:
         if left and left[0].body is not None:
             left[0].body = [Line("create_job", -1, left[0].body)]
         return target, [*more, *left]
+
+
+def _snake(text: str) -> str:
+    """`AMLToken` as Azure ML takes it, `aml_token`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", text).lower()
 
 
 def _free(place: Place) -> list[Line]:

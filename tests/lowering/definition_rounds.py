@@ -141,7 +141,7 @@ def _located(value: Any, base: str, key: str) -> Any:
     ):
         return value
     local = value.removeprefix("file:")
-    if local.startswith("/") or key in _PATHS or local.startswith(("./", "../")):
+    if key in _PATHS or local.startswith(("/", "./", "../")):
         return _digest(Path(os.path.normpath(f"{base}/{local}" if local[0] != "/" else local)))
     return value
 

@@ -21,13 +21,6 @@ _DEFINED = frozenset([Kind.ENVIRONMENT, Kind.ENDPOINT, Kind.ASSET, Kind.DEPLOYME
 _JOBS = ("pipeline", "command", "spark", "automl", "sweep")
 
 
-def declares(module: Module) -> bool:
-    """Whether there may be anything to define; most programs have pipelines alone."""
-    if module.schedules or not module.pipelines:
-        return True
-    return any(symbol.kind in _DEFINED for symbol in module.scope.names.values())
-
-
 def declared(
     module: Module, report: Report, profile: str | None, served: frozenset[str], *, complete: bool
 ) -> tuple[Definition, ...]:
@@ -100,12 +93,17 @@ class _Reader:
         symbol.used = True
         if face is None or self.report.failed:
             return None
+        from mlp_lang.compiler.yaml_files import BadYaml
+
         made: Component
-        made = (
-            inline.finish(self.evaluator, face)
-            if face.origin == "inline"
-            else component_of(face, complete=self.complete)
-        )
+        try:
+            if face.origin == "inline":
+                made = inline.finish(self.evaluator, face)
+            else:
+                made = component_of(face, complete=self.complete)
+        except BadYaml as error:  # of its conda file
+            self.report.error("MLP0222", f"cannot use `{_path(symbol)}`: {error}", symbol.node.path.span)
+            return None
         return Definition("component", symbol.name, {}, component=made, span=symbol.span)
 
     def schedule(self, node: syntax.Schedule, target: Symbol, found: dict[str, Definition]) -> Definition | None:

@@ -22,6 +22,8 @@ from mlp_lang.dsl.diagnostics import Diagnostic
 from mlp_lang.dsl.source import Source, Span
 from mlp_lang.dsl.syntax import Param
 
+_DEFINED = frozenset([Kind.ENVIRONMENT, Kind.ENDPOINT, Kind.ASSET, Kind.DEPLOYMENT])
+
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
@@ -91,10 +93,11 @@ def check_pipelines(path: Path, profile: str | None = None, source: Source | Non
 def _definitions(
     module: Module, report: Report, profile: str | None, graphs: tuple[Graph, ...], *, complete: bool
 ) -> tuple[Definition, ...]:
-    from mlp_lang.compiler.declared import declared, declares
+    symbols = module.scope.names.values()
+    if module.pipelines and not module.schedules and not any(s.kind in _DEFINED for s in symbols):
+        return ()  # most programs
+    from mlp_lang.compiler.declared import declared
 
-    if not declares(module):
-        return ()
     served = frozenset(e.title for g in graphs for e in g.endpoints)
     return declared(module, report, profile, served, complete=complete)
 

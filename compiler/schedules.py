@@ -26,7 +26,7 @@ def _some(item: Type) -> Type:
     return Union((item, ListType(item)))
 
 
-_VOCABULARY: settings.Vocabulary = {
+VOCABULARY: settings.Vocabulary = {
     "cron": STRING,
     "every": Words(("minute", "hour", "day", "week", "month")),
     "interval": Scalar("int", 1),
@@ -92,7 +92,7 @@ def compile_schedules(
 
 
 def _schedule(evaluator: Evaluator, module: Module, node: syntax.Schedule, params: dict[str, Type]) -> Schedule | None:
-    given = settings.read(evaluator, node.items, module.scope, _VOCABULARY, "a schedule", _BLOCKS)
+    given = settings.read(evaluator, node.items, module.scope, VOCABULARY, "a schedule", _BLOCKS)
     inputs = _inputs(evaluator, module, node, params)
     trigger = _trigger(evaluator.report, node, given)
     if trigger is None:
@@ -109,7 +109,7 @@ def standing(
 ) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """The document of a schedule that starts something else than a pipeline of the file, and the fields that it sets
     of the job that it starts."""
-    given = settings.read(evaluator, node.items, module.scope, _VOCABULARY, "a schedule", _BLOCKS)
+    given = settings.read(evaluator, node.items, module.scope, VOCABULARY, "a schedule", _BLOCKS)
     trigger = _trigger(evaluator.report, node, given)
     if trigger is None:
         return None

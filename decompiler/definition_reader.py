@@ -27,16 +27,16 @@ from mlp_lang.compiler.definition_words import (
 )
 from mlp_lang.compiler.fit import kind_of as literal_kind
 from mlp_lang.compiler.fit import misfit
-from mlp_lang.compiler.schedules import JOB, PATTERN, TRIGGER
+from mlp_lang.compiler.schedules import JOB, PATTERN, TRIGGER, VOCABULARY
 from mlp_lang.compiler.settings import Words
-from mlp_lang.compiler.types import PORTS
+from mlp_lang.compiler.types import PORTS, ListType, Scalar
 from mlp_lang.compiler.vocabulary import SETTINGS
 from mlp_lang.decompiler.definition_lines import Line, duration, key, literal, moved, name_of, plain, string
 from mlp_lang.lowering.checker.document import Field, Place
 from mlp_lang.lowering.relocate import is_local
 
 _SHORT = {"uri_file": "file", "uri_folder": "folder"}
-_FREQUENCY = ("minute", "hour", "day", "week", "month")
+_OF_SCHEDULES = ("display_name", "description", "tags", "properties")
 _IMAGE: dict[str, tuple[tuple[str, ...], str]] = {"image": (("image",), ""), "conda": (("conda_file",), "conda")}
 _BUILD: dict[str, tuple[tuple[str, ...], str]] = {
     "build": (("build", "path"), "context"),
@@ -313,18 +313,21 @@ class Reader:
         if (fields.find(("image",)) is None) == (context is None):
             return None
         table = _BUILD if context is not None else _IMAGE
-        arguments = []
+        arguments: list[str] = []
         for name, (path, sort) in {**table, **{word: ((word,), "") for word in named}}.items():
             field = fields.find(path)
             if field is None:
                 continue
             value = plain(field.value)
+            sayable = isinstance(value, str) or (name == "version" and type(value) is int) or sort == "conda"
             text = self._path(sort, value, field.value) if sort else literal(value)
-            if text is None or not (sort or isinstance(value, str | int)):
+            if text is None or not sayable:
+                if not arguments:
+                    return None
                 continue  # the block says it, or the escape
             fields.taken.add(path)
-            arguments.append(text if name in ("image", "build") else f"{name} = {text}")
-        return f"{next(iter(table))}({', '.join(arguments)})" if arguments else None
+            arguments.append(f"{name} = {text}" if arguments else text)
+        return f"{next(iter(table))}({', '.join(arguments)})"
 
     # --- schedules ----------------------------------------------------------------------------------------------------
 
@@ -341,10 +344,7 @@ class Reader:
             fields.take("name")
             if said.value.text != title:
                 body.append(Line(f"name = {string(said.value.text)}", said.key.node.start_mark.line))
-        for word in ("display_name", "description", "tags", "properties"):
-            field = fields.take(word)
-            if field is not None:
-                body.append(Line(f"{word} = {literal(plain(field.value))}", field.key.node.start_mark.line))
+        body += self._settings(fields, {word: ((word,), VOCABULARY[word]) for word in _OF_SCHEDULES})
         body += [*self._trigger(fields), *more]
         body += self._escape(fields)
         at = said.key.node.start_mark.line if said is not None else -1
@@ -358,18 +358,25 @@ class Reader:
             table = {"every": ("frequency",), "interval": ("interval",)}
             table.update((word, ("schedule", azure)) for word, azure in PATTERN.items())
         table |= {word: (azure,) for word, azure in TRIGGER.items()}
-        found = []
         if kind is not None:
             fields.take("trigger", "type")
-        for word, path in table.items():
-            field = fields.take("trigger", *path)
+        interval = fields.find(("trigger", "interval"))
+        if interval is not None and plain(interval.value) == 1 and not cron:
+            fields.take("trigger", "interval")
+        return self._settings(fields, {w: (("trigger", *path), VOCABULARY[w]) for w, path in table.items()})
+
+    def _settings(self, fields: _Fields, table: dict[str, tuple[tuple[str, ...], Any]]) -> list[Line]:
+        """A line for each word whose field is there and holds what the word may."""
+        found = []
+        for word, (path, kind) in table.items():
+            field = fields.find(path)
             if field is None:
                 continue
-            value = plain(field.value)
-            text = str(value).lower() if word == "every" else literal(value)
-            if word == "interval" and value == 1:
-                continue
-            found.append(Line(f"{word} = {text}", field.key.node.start_mark.line))
+            folded = Folded(kind.members) if isinstance(kind, Words) else kind
+            made = self._spelled(folded, field.value, "")
+            if isinstance(made, str):
+                fields.taken.add(path)
+                found.append(Line(f"{word} = {made}", field.key.node.start_mark.line))
         return sorted(found, key=lambda line: line.at)
 
     def _target(self, fields: _Fields, before: list[Line]) -> tuple[str, list[Line]]:
@@ -411,22 +418,17 @@ class Reader:
             if not is_local(reference.value.text) and kind is not None and kind.value.text != "pipeline":
                 before[-1].body = [Line(f"kind = {kind.value.text}")]
         target = self.title
-        job = []
-        for word in JOB:
-            field = inner.take("experiment_name" if word == "experiment" else word)
-            if field is not None:
-                job.append(Line(f"{word} = {literal(plain(field.value))}", field.key.node.start_mark.line))
-        if job:
-            more.append(Line("job", -1, job))
-        settings = []
-        for row in SETTINGS:
-            field = inner.take(*row.path)
-            if field is not None:
-                settings.append(Line(f"{row.word} = {literal(plain(field.value))}", field.key.node.start_mark.line))
-        if settings:
-            more.append(Line("settings", -1, settings))
-        inputs = inner.take("inputs")
-        if inputs is not None:
+        job: dict[str, tuple[tuple[str, ...], Any]] = {
+            w: (("experiment_name" if w == "experiment" else w,), kind) for w, kind in JOB.items()
+        }
+        settings: dict[str, tuple[tuple[str, ...], Any]] = {r.word: (r.path, r.type) for r in SETTINGS}
+        for name, table in (("job", job), ("settings", settings)):
+            said = self._settings(inner, table)
+            if said:
+                more.append(Line(name, -1, said))
+        inputs = inner.find(("inputs",))
+        if inputs is not None and inputs.value.fields():
+            inner.take("inputs")
             more.append(Line("inputs", inputs.key.node.start_mark.line, _free(inputs.value)))
         left = self._escape(inner, "create_job.")
         if left and left[0].body is not None:
@@ -475,8 +477,12 @@ def _source(value: dict[str, Any]) -> str | None:
     signature = IMPORT_SOURCES.get(str(value.get("type")))
     if signature is None or set(value) - {"type", *(field for _, field in signature)}:
         return None
-    arguments = [f"{a.name} = {literal(value[field])}" for a, field in signature if field in value]
-    return f"{value['type']}({', '.join(arguments)})"
+    given = [(a, value[field]) for a, field in signature if field in value]
+    if {a.name for a, _ in signature if a.required} - {a.name for a, _ in given}:
+        return None
+    if any(isinstance(a.type, Scalar | ListType) and misfit(v, literal_kind(v), a.type) for a, v in given):
+        return None
+    return f"{value['type']}({', '.join(f'{a.name} = {literal(v)}' for a, v in given)})"
 
 
 def _text(fields: _Fields, name: str) -> str:

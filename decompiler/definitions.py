@@ -20,6 +20,8 @@ _ASSETS = {
     **dict.fromkeys(("uri_file", "uri_folder", "mltable"), "data"),
     **dict.fromkeys(("mlflow_model", "custom_model", "triton_model"), "model"),
 }
+_LARGE = 200_000  # nodes, each as often as aliases repeat it
+_DEEP = 32
 _ONLINE = ("instance_type", "instance_count", "request_settings", "liveness_probe", "scale_settings")
 
 
@@ -143,11 +145,33 @@ def _read(path: str, diagnostics: list[Diagnostic]) -> Place | None:
         findings.report(code, f"cannot read `{shown}`: {reason}", Span(Source(shown, ""), 0, 0))
         diagnostics += findings.diagnostics
         return None
-    if not isinstance(node, yaml.MappingNode):
-        findings.report("MLP0810", f"`{shown}` is no mapping", Span(source, 0, 0))
+    problem = _problem(node) if isinstance(node, yaml.MappingNode) else "is no mapping"
+    if node is None or problem:
+        findings.report("MLP0810", f"`{shown}` {problem}", Span(source, 0, 0))
         diagnostics += findings.diagnostics
         return None
     return Place(os.path.abspath(path), source, node)
+
+
+def _problem(root: yaml.Node) -> str:
+    """What keeps a document from being read: keys that are no text, aliases that unfold without end."""
+    waiting: list[tuple[yaml.Node, int]] = [(root, 0)]
+    seen = 0
+    while waiting:
+        node, depth = waiting.pop()
+        seen += 1
+        if seen > _LARGE or depth > _DEEP:
+            return "is too large" if seen > _LARGE else "is nested too deeply"
+        if isinstance(node, yaml.MappingNode):
+            if not all(isinstance(key, yaml.ScalarNode) for key, _ in node.value):
+                return "has a key that is no text"
+            names = [key.value for key, _ in node.value]
+            if len(set(names)) < len(names):
+                return f"says `{next(n for n in names if names.count(n) > 1)}` twice"
+            waiting += [(value, depth + 1) for _, value in node.value]
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += [(item, depth + 1) for item in node.value]
+    return ""
 
 
 def canonical(text: str, path: str) -> str:

@@ -153,3 +153,12 @@ pipeline p {
     environment = graph.nodes[0].component.environment
     assert (environment.name, environment.version, environment.image) == ("shared", "2", "base")
     assert environment.conda is not None
+
+
+def test_a_component_whose_conda_file_is_gone_is_an_error(bench: Bench) -> None:
+    (bench.folder / "gone.yml").write_text(
+        "type: command\nname: gone\ncommand: echo\nenvironment: {image: base, conda_file: nowhere.yml}\n"
+    )
+    found, diagnostics = compile_definitions(bench.write('use "gone.yml" as gone\n'))
+    assert found == ()
+    assert [(d.code, d.span.text) for d in diagnostics] == [("MLP0222", '"gone.yml"')]

@@ -318,7 +318,18 @@ def test_files_together_name_each_other_and_keep_their_comments(folder: Path) ->
     assert lines.count("# as it was") == 2
 
 
-@pytest.mark.parametrize("text", ["a: [", "- 1\n", "type: pipeline\njobs: {}\n", "x: 1\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: [",
+        "- 1\n",
+        "type: pipeline\njobs: {}\n",
+        "x: 1\n",
+        "name: {{NAME}}\nauth_mode: key\n",
+        "name: a\nname: b\nauth_mode: key\n",
+        "name: a\nauth_mode: key\ntags: &t {a: *t}\n",
+    ],
+)
 def test_what_defines_nothing_is_a_diagnostic(text: str, tmp_path: Path) -> None:
     (tmp_path / "x.yml").write_text(text)
     made = decompile_definition(str(tmp_path / "x.yml"))

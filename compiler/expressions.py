@@ -43,8 +43,7 @@ SEARCH_WORDS = (
     "qlog_normal",
     "random_int",
 )
-_RESOURCES = {Kind.COMPUTE, Kind.ENVIRONMENT, Kind.ENDPOINT, Kind.DEPLOYMENT, Kind.ASSET}
-_THINGS = frozenset({*_RESOURCES, Kind.COMPONENT, Kind.PIPELINE, Kind.IMPORT})
+_THINGS = frozenset({Kind.COMPUTE, Kind.ENVIRONMENT, Kind.ENDPOINT, Kind.COMPONENT, Kind.PIPELINE, Kind.IMPORT})
 
 
 class Evaluator:
@@ -163,7 +162,7 @@ class Evaluator:
             return self.port(instance, None, span) if instance is not None else BAD
         if kind is Kind.LET:
             return self._let(symbol, span)
-        if kind in _THINGS:
+        if kind in _THINGS or kind in (Kind.ASSET, Kind.DEPLOYMENT):
             return Thing(symbol)
         return BAD  # `derive` and what else is not compiled yet has said so
 

@@ -153,11 +153,14 @@ def parameter(
     )
 
 
+_LEGACY = {"path": "uri_folder"}
+"""Older spellings of asset types that Azure ML still takes."""
+
+
 def azure_type(raw: dict[str, Any]) -> Type:
     """The type of an input or output as plain Azure ML YAML states it."""
     word = str(raw.get("type", "uri_folder"))
-    word = "uri_folder" if word == "path" else word  # what Azure ML called it first, and still takes
-    port = PORTS.get(word)
+    port = PORTS.get(_LEGACY.get(word, word))
     if port is not None:
         return port
     t = FROM_AZURE.get(word)

@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 from definition_rounds import LOADERS, as_data, as_request, go_round, load
+from mlp_lang.compiler import compile_file
 from mlp_lang.decompiler.definitions import decompile_definition, decompile_definitions, definitions_below
+from mlp_lang.lowering import lower_all
+from mlp_lang.lowering.verify import verify
 
 pytest.importorskip("azure.ai.ml")
 pytestmark = pytest.mark.slow
@@ -335,6 +338,13 @@ def test_what_defines_nothing_is_a_diagnostic(text: str, tmp_path: Path) -> None
     made = decompile_definition(str(tmp_path / "x.yml"))
     assert made.text is None
     assert [d.code for d in made.diagnostics] == ["MLP0810"]
+
+
+def test_every_kind_of_definition_is_accepted_without_a_remark(tmp_path: Path) -> None:
+    program = Path(__file__).parents[1] / "baselines" / "definitions" / "main.mlp"
+    (build,) = lower_all(compile_file(program), str(program))
+    folder = build.write(tmp_path)
+    assert [(d.code, d.message) for d in verify(folder)] == []
 
 
 def test_public_definitions_go_round(corpus: Path, tmp_path: Path) -> None:

@@ -5,16 +5,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from mlp_lang.compiler.graph import Graph
+    from mlp_lang.compiler.graph import Definition, Graph
     from mlp_lang.dsl.diagnostics import Diagnostic
     from mlp_lang.dsl.source import Source
 
 
 class Compilation(NamedTuple):
-    """What came of a file: a Graph for each pipeline, in the author's order, none of them if there are errors."""
+    """What came of a file: a Graph for each pipeline, in the author's order, and what the file defines beside them;
+    none of them if there are errors."""
 
     graphs: "tuple[Graph, ...]"
     diagnostics: "list[Diagnostic]"
+    definitions: "tuple[Definition, ...]" = ()
 
 
 def compile_file(
@@ -30,6 +32,13 @@ def compile_file(
     from mlp_lang.compiler.files import compile_pipelines
 
     return Compilation(*compile_pipelines(path, profile, pipeline, params))
+
+
+def compile_definitions(path: Path, *, profile: str | None = None) -> "tuple[tuple[Definition, ...], list[Diagnostic]]":
+    """What a file defines beside its pipelines (environments, assets, endpoints, deployments, schedules of other jobs),
+    under one profile. Never raises on a user's mistake."""
+    made = compile_file(path, profile=profile)
+    return made.definitions, made.diagnostics
 
 
 def check_file(path: Path, *, profile: str | None = None, source: "Source | None" = None) -> "list[Diagnostic]":

@@ -94,6 +94,15 @@ def _deployment(context: Context, instance: Instance, model: str, *, complete: b
             )
         return None
     endpoint = context.resources.endpoint(where.symbol)
+    if endpoint is not None and endpoint.kind != "online":
+        context.report.error(
+            "MLP0353",
+            f"`{endpoint.title}` is a {endpoint.kind} endpoint, expected an online one",
+            setting_span(instance, "endpoint"),
+            related=(Related(where.symbol.span, "declared here"),),
+            help="a `deploy` stage serves online; declare a `deployment` for this endpoint",
+        )
+        return None
     if endpoint is None or not isinstance(bound, FromNode | FromInput | Asset):
         return None
     folder = os.path.join(face.folder, str(face.deployment.get("scoring", "scoring")))

@@ -155,7 +155,7 @@ class Evaluator:
             return self.port(instance, None, span) if instance is not None else BAD
         if kind is Kind.LET:
             return self._let(symbol, span)
-        if kind in _THINGS:
+        if kind in _THINGS or kind in (Kind.ASSET, Kind.DEPLOYMENT):
             return Thing(symbol)
         return BAD  # `derive` and what else is not compiled yet has said so
 

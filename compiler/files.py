@@ -9,7 +9,7 @@ from mlp_lang.compiler.checks import unknown_word
 from mlp_lang.compiler.commandline import Asked, asked
 from mlp_lang.compiler.components import Components
 from mlp_lang.compiler.expressions import Evaluator
-from mlp_lang.compiler.graph import Graph
+from mlp_lang.compiler.graph import Definition, Graph
 from mlp_lang.compiler.pipelines import compile_pipeline
 from mlp_lang.compiler.profiles import applicable, check_profiles
 from mlp_lang.compiler.program import Module, Program, load
@@ -21,6 +21,8 @@ from mlp_lang.compiler.usage import Usage
 from mlp_lang.dsl.diagnostics import Diagnostic
 from mlp_lang.dsl.source import Source, Span
 from mlp_lang.dsl.syntax import Param
+
+_DEFINED = frozenset([Kind.ENVIRONMENT, Kind.ENDPOINT, Kind.ASSET, Kind.DEPLOYMENT])
 
 
 @contextmanager
@@ -37,14 +39,16 @@ def _uncollected() -> Iterator[None]:
 
 def compile_pipelines(
     path: Path, profile: str | None, pipeline: str | None, params: Mapping[str, str]
-) -> tuple[tuple[Graph, ...], list[Diagnostic]]:
-    """The Graphs of a file under one profile, none if there are errors; and all diagnostics."""
+) -> tuple[tuple[Graph, ...], list[Diagnostic], tuple[Definition, ...]]:
+    """The Graphs of a file under one profile and what else it defines, none if there are errors; and all diagnostics.
+
+    Who asks for one pipeline gets no Definitions: they belong to the file."""
     with _uncollected():
         report = Report()
         program = load(path, report)
         module = program.root
         if module is None:
-            return (), report.findings
+            return (), report.findings, ()
         check_profiles(module, report)
         check_schedules(module, report)
         words = asked(profile, pipeline, params)
@@ -55,9 +59,14 @@ def compile_pipelines(
             for symbol in module.pipelines
             if pipeline is None or symbol.name == pipeline
         ]
+        made = tuple(g for g in graphs if g is not None)
+        found: tuple[Definition, ...] = ()
+        if pipeline is None:
+            found = _definitions(module, report, profile, made, complete=True)
         _finish(program, module, report, usage, everything=pipeline is None)
-        made = tuple(g for g in graphs if g is not None) if not report.failed else ()
-        return made, report.sorted(module.source.path)
+        if report.failed:
+            made, found = (), ()
+        return made, report.sorted(module.source.path), found
 
 
 def check_pipelines(path: Path, profile: str | None = None, source: Source | None = None) -> list[Diagnostic]:
@@ -75,8 +84,22 @@ def check_pipelines(path: Path, profile: str | None = None, source: Source | Non
         for symbol in module.pipelines:
             for name in (None, *applicable(module, symbol.name)) if profile is None else (profile,):
                 compile_pipeline(program, symbol, name, {}, report, usage, complete=False)
+        for name in (None, *dict.fromkeys(p.name.text for p in module.profiles)) if profile is None else (profile,):
+            _definitions(module, report, name, (), complete=False)
         _finish(program, module, report, usage, everything=True)
         return report.sorted(module.source.path)
+
+
+def _definitions(
+    module: Module, report: Report, profile: str | None, graphs: tuple[Graph, ...], *, complete: bool
+) -> tuple[Definition, ...]:
+    symbols = module.scope.names.values()
+    if module.pipelines and not module.schedules and not any(s.kind in _DEFINED for s in symbols):
+        return ()  # most programs
+    from mlp_lang.compiler.declared import declared
+
+    served = frozenset(e.title for g in graphs for e in g.endpoints)
+    return declared(module, report, profile, served, complete=complete)
 
 
 def _check_words(module: Module, words: Asked, report: Report) -> None:
@@ -115,7 +138,5 @@ def _check_unread(module: Module, report: Report) -> None:
             evaluator.of_symbol(symbol, symbol.span)
         elif symbol.kind is Kind.COMPUTE:
             resources.compute_of(symbol)
-        elif symbol.kind is Kind.ENDPOINT:
-            resources.endpoint(symbol)
         elif symbol.kind is Kind.COMPONENT or (symbol.kind is Kind.IMPORT and symbol.value is None):
             components.of_symbol(symbol, symbol.span)

@@ -211,7 +211,8 @@ class Run(NamedTuple):
 
 
 class Endpoint(NamedTuple):
-    """An `endpoint` declaration. `kind` is "online" (managed); `auth` is key, aml_token or aad_token."""
+    """An `endpoint` declaration. `kind` is "online" (managed), "kubernetes" or "batch"; `auth` is key, aml_token or
+    aad_token. `extra` holds what else Azure ML's endpoint says, under its names."""
 
     title: str
     name: str
@@ -221,6 +222,7 @@ class Endpoint(NamedTuple):
     tags: dict[str, str] = {}  # noqa: RUF012
     traffic: dict[str, int] = {}  # noqa: RUF012
     span: Span | None = None
+    extra: dict[str, Value] = {}  # noqa: RUF012
 
 
 class Deployment(NamedTuple):
@@ -238,6 +240,36 @@ class Deployment(NamedTuple):
     environment: Environment
     environment_variables: dict[str, str] = {}  # noqa: RUF012
     extra: dict[str, Value] = {}  # noqa: RUF012
+
+
+class LocalPath(NamedTuple):
+    """A path of this machine in a definition's document: where it stands, what sort it is, and the absolute path.
+
+    `sort` is `code`, `conda` or `context` for what travels with the definition, `data`, `component` or `job` for what
+    it refers to.
+    """
+
+    where: tuple[str, ...]
+    sort: str
+    path: str
+
+
+class Definition(NamedTuple):
+    """What a program declares beside its pipelines, for Azure ML to hold: an asset, an endpoint, a deployment, ….
+
+    `kind` is `environment`, `data`, `model`, `online`, `kubernetes endpoint`, `batch endpoint`, `managed`,
+    `kubernetes`, `batch`, `flat`, `pipeline` (deployments), `schedule` or `component`. `document` is what Azure ML
+    gets, its local paths absolute and listed in `paths`. `endpoint` is the title of a deployment's endpoint, else its
+    name.
+    """
+
+    kind: str
+    title: str
+    document: dict[str, Value]
+    paths: tuple[LocalPath, ...] = ()
+    endpoint: str | None = None
+    component: Component | None = None
+    span: Span | None = None
 
 
 class Facts(NamedTuple):
@@ -355,13 +387,15 @@ class Privacy(NamedTuple):
 
 
 class Schedule(NamedTuple):
-    """`trigger` is Azure ML's: {"type": "cron", "expression": …} or {"type": "recurrence", …}."""
+    """`trigger` is Azure ML's: {"type": "cron", "expression": …} or {"type": "recurrence", …}. `extra` holds what else
+    Azure ML's schedule says, its `create_job` among it."""
 
     name: str
     trigger: dict[str, Value]
     inputs: dict[str, Value] = {}  # noqa: RUF012
     description: str = ""
     span: Span | None = None
+    extra: dict[str, Value] = {}  # noqa: RUF012
 
 
 class Graph(NamedTuple):

@@ -67,6 +67,22 @@ def from_json(document: dict[str, Any], root: str | None = None) -> g.Graph:
     return graph
 
 
+def definition_json(definition: g.Definition, root: str | None = None) -> dict[str, Any]:
+    """A Definition as plain JSON data, its local paths as ``root`` sees them."""
+    found = _encode(definition._replace(paths=(), component=None), root)
+    if definition.component is not None:
+        found["component"] = _encode(definition.component, root)
+    if definition.paths:
+        found["paths"] = [_encode(p._replace(path=_shorten(p.path, root) or ""), root) for p in definition.paths]
+    for local in definition.paths:
+        *above, last = local.where
+        at = found["document"]
+        for key in above:
+            at = at[key]
+        at[last] = _shorten(local.path, root)
+    return found
+
+
 def _encode(part: Any, root: str | None) -> dict[str, Any]:
     cls = type(part)
     defaults = cls._field_defaults

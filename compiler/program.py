@@ -25,7 +25,7 @@ from mlp_lang.dsl.syntax import (
     Use,
 )
 
-_RESOURCES = {"compute": Kind.COMPUTE, "environment": Kind.ENVIRONMENT, "endpoint": Kind.ENDPOINT}
+_RESOURCES = {k.value: k for k in (Kind.COMPUTE, Kind.ENVIRONMENT, Kind.ENDPOINT, Kind.DEPLOYMENT, Kind.ASSET)}
 
 
 class Module:

@@ -7,12 +7,13 @@ from mlp_lang.compiler import settings
 from mlp_lang.compiler.assets import is_remote
 from mlp_lang.compiler.expressions import Evaluator
 from mlp_lang.compiler.graph import Endpoint, Environment
-from mlp_lang.compiler.settings import Argument, Words, strings
+from mlp_lang.compiler.settings import Argument, strings
 from mlp_lang.compiler.suggestions import did_you_mean
 from mlp_lang.compiler.symbols import Kind, Scope, Symbol
-from mlp_lang.compiler.types import ANY, INT, STRING, MapType, Scalar, Union
+from mlp_lang.compiler.types import ANY, INT, STRING, MapType, Union
 from mlp_lang.compiler.values import Bad, Constant, Thing
 from mlp_lang.dsl import syntax
+from mlp_lang.dsl.source import Span
 
 _COMPUTES: dict[str, tuple[Argument, ...]] = {
     "cluster": (Argument("name", STRING, True),),
@@ -21,20 +22,9 @@ _COMPUTES: dict[str, tuple[Argument, ...]] = {
     "serverless": (),
 }
 _NAMED = (Argument("name", STRING), Argument("version", Union((STRING, INT))))
-_ENVIRONMENTS: dict[str, tuple[Argument, ...]] = {
+ENVIRONMENTS: dict[str, tuple[Argument, ...]] = {
     "image": (Argument("image", STRING, True), Argument("conda", Union((STRING, MapType(ANY)))), *_NAMED),
     "build": (Argument("folder", STRING, True), Argument("dockerfile", STRING), *_NAMED),
-}
-_ENDPOINTS: dict[str, tuple[Argument, ...]] = {
-    "online": (Argument("name", STRING, True),),
-    "batch": (Argument("name", STRING, True),),
-    "kubernetes": (Argument("name", STRING, True),),
-}
-_ENDPOINT_SETTINGS: settings.Vocabulary = {
-    "auth": Words(("key", "aml_token", "aad_token")),
-    "description": STRING,
-    "tags": MapType(Scalar("any")),
-    "traffic": MapType(INT),
 }
 
 
@@ -64,7 +54,7 @@ class Resources:
             self.report.error("MLP0109", f"expected a {kind.value}, found {found}", expr.span, help=near)
         return None
 
-    def _value(self, symbol: Symbol) -> tuple[syntax.Expr | None, Scope]:
+    def value(self, symbol: Symbol) -> tuple[syntax.Expr | None, Scope]:
         replaced = self.replaced.get((symbol.kind.value, symbol.name))
         return replaced if replaced is not None else (symbol.node.value, symbol.scope)
 
@@ -83,13 +73,13 @@ class Resources:
     def compute_of(self, symbol: Symbol) -> str | None:
         """Azure ML's name of a declared compute, or None once its declaration is reported."""
         if symbol not in self._computes:
-            expr, scope = self._value(symbol)
+            expr, scope = self.value(symbol)
             self._computes[symbol] = self._compute(symbol, expr, scope)
         return self._computes[symbol]
 
     def _compute(self, symbol: Symbol, expr: syntax.Expr | None, scope: Scope) -> str | None:
         if isinstance(expr, syntax.Call):
-            found = self._call(expr, scope, _COMPUTES, "compute")
+            found = self.call(expr, scope, _COMPUTES, "compute")
             if found is None:
                 return None
             name: Any = found.get("name", "serverless")
@@ -103,7 +93,7 @@ class Resources:
             return None
         return str(name).removeprefix("azureml:") if isinstance(name, str) else None
 
-    def _call(
+    def call(
         self, expr: syntax.Call, scope: Scope, table: dict[str, tuple[Argument, ...]], what: str
     ) -> dict[str, Any] | None:
         signature = table.get(expr.function.text)
@@ -128,8 +118,12 @@ class Resources:
             symbol = value.symbol
             if symbol not in self._environments:
                 self._environments[symbol] = None  # an environment that names itself comes to nothing
-                inner, where = self._value(symbol)
-                if inner is None:
+                inner, where = self.value(symbol)
+                if symbol.node.items is not None:
+                    from mlp_lang.compiler.definition_fields import Reader
+
+                    self._environments[symbol] = Reader(self).stage_environment(symbol)
+                elif inner is None:
                     self.report.error("MLP0228", f"`{symbol.name}` needs a value", symbol.span, help='`= image("…")`')
                 else:
                     self._environments[symbol] = self.environment(inner, where)
@@ -144,7 +138,7 @@ class Resources:
         return None
 
     def _environment_call(self, expr: syntax.Call, scope: Scope) -> Environment | None:
-        found = self._call(expr, scope, _ENVIRONMENTS, "environment")
+        found = self.call(expr, scope, ENVIRONMENTS, "environment")
         if found is None:
             return None
         if expr.function.text == "build":
@@ -164,7 +158,7 @@ class Resources:
             if conda_file is None:
                 return None
             if self.complete:
-                conda = self._conda(conda_file, expr)
+                conda = self.conda(conda_file, expr.span)
         return Environment(
             name=found.get("name"),
             image=found["image"],
@@ -181,13 +175,14 @@ class Resources:
             return None
         return full
 
-    def _conda(self, path: str, expr: syntax.Call) -> Any:
+    def conda(self, path: str, span: Span) -> Any:
+        """The conda specification in a file, or None once it is reported."""
         from mlp_lang.compiler.yaml_files import BadYaml, load_yaml
 
         try:
             return load_yaml(path)
         except BadYaml as error:
-            self.report.error("MLP0603", str(error), expr.span)
+            self.report.error("MLP0603", str(error), span)
             return None
 
     # --- endpoints ----------------------------------------------------------------------------------------------------
@@ -199,42 +194,27 @@ class Resources:
         return self._endpoints[symbol]
 
     def _endpoint(self, symbol: Symbol) -> Endpoint | None:
-        node: syntax.Resource = symbol.node
-        expr, scope = self._value(symbol)
-        if not isinstance(expr, syntax.Call):
-            help = 'such as `endpoint scoring = online("name") { auth = key }`'
-            self.report.error("MLP0406", f"`{symbol.name}` does not say what it is", symbol.span, help=help)
+        from mlp_lang.compiler.definitions import Definitions
+
+        made = Definitions(self).endpoint(symbol)
+        if made is None:
             return None
-        found = self._call(expr, scope, _ENDPOINTS, "endpoint")
-        if found is None:
-            return None
-        name = found["name"]
-        if expr.function.text != "online":
-            self.report.error("MLP0390", f"`{expr.function.text}` endpoints are not compiled yet", expr.function.span)
-            return None
-        if not (3 <= len(name) <= 32 and name[0].isalpha() and name[-1] != "-" and _plain(name)):
-            self.report.error(
-                "MLP0406",
-                f'"{name}" is no name for an endpoint',
-                expr.span,
-                help="3 to 32 letters, digits and hyphens, a letter first and no hyphen last",
-            )
-            return None
-        given = settings.read(self.evaluator, node.items or (), symbol.scope, _ENDPOINT_SETTINGS, "an endpoint")
-        traffic = given["traffic"].value if "traffic" in given else {}
-        total = sum(traffic.values())
-        if "traffic" in given and (total not in (0, 100) or any(v < 0 for v in traffic.values())):
-            self.report.error("MLP0407", f"traffic sums to {total}, expected 100", given["traffic"].span)
-            return None
-        tags = strings(given["tags"].value) if "tags" in given else {}
-        auth = given["auth"].value if "auth" in given else "key"
-        description = given["description"].value if "description" in given else node.doc
-        return Endpoint(symbol.name, name, "online", auth, description, tags, dict(traffic), symbol.span)
+        fields = dict(made.document)
+        tags = strings(fields.pop("tags", {}))
+        shown = {key: fields.pop(key, "") for key in ("name", "description")}
+        auth, traffic = fields.pop("auth_mode", "key"), fields.pop("traffic", None)
+        return Endpoint(
+            symbol.name,
+            str(shown["name"]),
+            made.kind.partition(" ")[0],
+            str(auth),
+            str(shown["description"]),
+            tags,
+            dict(traffic) if isinstance(traffic, dict) else {},  # type: ignore[arg-type]
+            symbol.span,
+            fields,
+        )
 
 
 def _version(found: dict[str, Any]) -> str | None:
     return str(found["version"]) if "version" in found else None
-
-
-def _plain(name: str) -> bool:
-    return all(c.isascii() and (c.isalnum() or c == "-") for c in name)

@@ -19,6 +19,8 @@ class Kind(Enum):
     COMPUTE = "compute"
     ENVIRONMENT = "environment"
     ENDPOINT = "endpoint"
+    DEPLOYMENT = "deployment"
+    ASSET = "asset"
     COMPONENT = "component"
     PIPELINE = "pipeline"
     IMPORT = "import"

@@ -71,8 +71,8 @@ _PLACES: dict[type, str] = {
     Schedule: "in a block of attributes",
 }
 _HELP = {
-    "at the top of a file": "use, compute, environment, endpoint, let, component, pipeline, profile and schedule "
-    "stand here",
+    "at the top of a file": "use, compute, environment, asset, endpoint, deployment, let, component, pipeline, profile "
+    "and schedule stand here",
     "in a stage": "a stage holds inputs (`name = value`), blocks, require, expect, declassify and ungated",
     "in a profile": "a profile holds lines such as `param epsilon = 0.5`",
     "in a block of attributes": "lines here are `name = value` or blocks",

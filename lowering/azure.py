@@ -45,13 +45,40 @@ def load_all(folder: str) -> list[Diagnostic]:
     for kind, pattern in (
         ("job", "pipeline.yml"),
         ("component", COMPONENTS),
+        ("environment", "environments/*/environment.yml"),
+        ("data", "assets/*.yml"),
         ("online_endpoint", ENDPOINTS),
         ("online_endpoint", DEPLOYED_ENDPOINTS),
         ("online_deployment", DEPLOYMENTS),
         ("schedule", SCHEDULES),
     ):
-        findings += load_definitions(kind, definition_files(folder, pattern), folder)
+        by_kind: dict[str, list[str]] = {}
+        for path in definition_files(folder, pattern):
+            by_kind.setdefault(_said(path) or kind, []).append(path)
+        for one, paths in by_kind.items():
+            findings += load_definitions(one, paths, folder)
     return findings
+
+
+_LOADERS = {
+    "model": "model",
+    "batchEndpoint": "batch_endpoint",
+    "modelBatchDeployment": "model_batch_deployment",
+    "batchDeployment": "batch_deployment",
+    "pipelineComponentBatchDeployment": "pipeline_component_batch_deployment",
+}
+"""Loaders of the definitions that share a folder with others, by the schema that they name."""
+_SCHEMA = re.compile(r"^\$schema: \S*/(\w+)\.schema\.json$", re.MULTILINE)
+
+
+def _said(path: str) -> str | None:
+    """The loader for what a definition says that it is, if that is not what its folder is for."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            found = _SCHEMA.search(file.read(4096))
+    except OSError:
+        return None
+    return _LOADERS.get(found[1]) if found is not None else None
 
 
 def load_definitions(kind: str, paths: list[str], folder: str) -> list[Diagnostic]:
@@ -76,6 +103,8 @@ def _load(load: Callable[[str], Any], path: str, folder: str) -> list[Diagnostic
                     (f"{e.get('path')}: {e.get('message')}", _line(e.get("location"))) for e in said.get("errors", [])
                 ]
                 heard += [f"{e.get('path')}: {e.get('message')}" for e in said.get("warnings", [])]
+        except NotImplementedError:
+            pass  # azure-ai-ml has no judgement to give, as of monitors
         except Exception as error:  # whatever a library raises on a definition is a finding about it
             text = str(error) or type(error).__name__
             reasons = _MESSAGE.findall(text) or [text]

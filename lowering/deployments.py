@@ -28,6 +28,7 @@ def endpoint_document(endpoint: Endpoint) -> dict[str, Any]:
         document["tags"] = dict(endpoint.tags)
     if endpoint.traffic:
         document["traffic"] = dict(endpoint.traffic)
+    document.update(endpoint.extra)
     return document
 
 

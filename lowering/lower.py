@@ -5,10 +5,10 @@ emitted copy of its component, bound to an output of the other stage in mode `di
 """
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlp_lang import __version__
-from mlp_lang.compiler.graph import Component, FromNode, Graph, Node, PipelineInput, Template
+from mlp_lang.compiler.graph import Component, Definition, FromNode, Graph, Node, PipelineInput, Template
 from mlp_lang.dsl.diagnostics import Diagnostic, Severity
 from mlp_lang.dsl.source import Source, Span
 from mlp_lang.lowering.build import Build, BuildError
@@ -20,12 +20,17 @@ from mlp_lang.lowering.pipeline import Extra, pipeline_document, schedule_docume
 from mlp_lang.lowering.provenance import Provenance
 from mlp_lang.lowering.values import json_text
 
+if TYPE_CHECKING:
+    from mlp_lang.lowering.definitions import PlacedDefinition
+
 DEFINITIONS = "definitions"
 """Input of a deploying component that takes the folder with its deployment's definitions."""
 
 
-def lower(graph: Graph) -> Build:
+def lower(graph: Graph, definitions: tuple[Definition, ...] = ()) -> Build:
     """The Azure ML definitions of a pipeline, in memory. Reads code and conda files; writes nothing.
+
+    ``definitions`` are those of the file, where the pipeline is the one that they share a folder with.
 
     What Azure ML cannot express is in the build's `diagnostics`; nothing is raised for a user's mistake.
     """
@@ -33,6 +38,7 @@ def lower(graph: Graph) -> Build:
     lowering = _Lowering(graph, Provenance(root))
     lowering.nodes()
     lowering.definitions()
+    lowering.define(definitions)
     diagnostics = (*lowering.diagnostics, *lowering.components.diagnostics)
     return Build(graph.name, os.path.join(root, "build"), lowering.components.copies, diagnostics, lowering.render)
 
@@ -48,6 +54,7 @@ class _Lowering:
         self.extras: dict[str, Extra] = {}
         self.folders: dict[str, str] = {}  # added pipeline input -> folder of definitions
         self.texts: dict[str, str] = {}
+        self.placed: list[PlacedDefinition] = []
 
     def nodes(self) -> None:
         """Place every node's component and give it the inputs that lowering adds."""
@@ -138,6 +145,18 @@ class _Lowering:
             if item.value is None and item.facts is None and not item.parameter.optional:
                 self._report_valueless(item)
 
+    def define(self, definitions: tuple[Definition, ...]) -> None:
+        """Place what the file defines beside its pipelines."""
+        if not definitions:
+            return
+        from mlp_lang.lowering.definitions import place_definitions
+
+        for one in place_definitions(definitions, self.components, self.provenance, self.diagnostics):
+            if one.path in self.texts:
+                span = next((d.span for d in definitions if one.path.endswith(f"/{d.title}/deployment.yml")), None)
+                self._report("MLP0104", f"a `deploy` stage writes `{one.path}` too", span, help="rename one of them")
+            self.placed.append(one)
+
     def render(self, target: str) -> dict[str, bytes]:
         """All files of a build that lies at `target`."""
         graph = self.graph
@@ -153,6 +172,7 @@ class _Lowering:
         for name, type_ in ((i.parameter.name, i.parameter.type) for i in missing):
             header += f"\nInput {name} ({type_}) has no value: --set inputs.{name}=…"
         texts = {"pipeline.yml": emit(document, header), **self.components.files(), **self.texts}
+        texts |= {one.path: one.text(target) for one in self.placed}
         files = {path: text.encode() for path, text in texts.items()}
         try:
             for path, source in self.components.copies.items():

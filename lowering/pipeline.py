@@ -313,8 +313,13 @@ def schedule_document(schedule: Schedule, graph: Graph) -> dict[str, Any]:
     document: dict[str, Any] = {"$schema": SCHEDULE_SCHEMA, "name": schedule.name}
     if schedule.description:
         document["description"] = schedule.description
+    extra = dict(schedule.extra)
+    updates = extra.pop("create_job", None)
+    document.update(extra)
     document["trigger"] = dict(schedule.trigger)
     job: dict[str, Any] = {"type": "pipeline", "job": "../pipeline.yml"}
+    if isinstance(updates, dict):
+        job.update(updates)
     if schedule.inputs:
         parameters = {item.parameter.name: item.parameter for item in graph.inputs}
         job["inputs"] = {

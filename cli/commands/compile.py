@@ -13,7 +13,7 @@ from mlp_lang.dsl.diagnostics import Diagnostic, Severity
 from mlp_lang.dsl.render import FORMATS
 
 if TYPE_CHECKING:
-    from mlp_lang.compiler.graph import Graph
+    from mlp_lang.compiler import Compilation
 
 
 @click.command(
@@ -66,39 +66,46 @@ def command(
         return exit_code(made.diagnostics)
     if emit == "graph":
         report(made.diagnostics, form, sys.stderr)
-        _graphs(made.graphs, out)
+        _graphs(made, file, out)
         return 0
-    return _build(made.graphs, list(made.diagnostics), out or "build", verify, form)
+    return _build(made, file, profile, out or "build", verify, form)
 
 
-def _graphs(graphs: "tuple[Graph, ...]", out: str | None) -> None:
-    """Graphs as JSON: one object, or a list where the program has several pipelines; a file each with `out`."""
+def _graphs(made: "Compilation", file: str, out: str | None) -> None:
+    """Graphs as JSON: one object, or a list where the program has several pipelines; a file each with `out`.
+
+    What a file defines beside pipelines is an object of its own, a list of definitions."""
     import json
 
-    from mlp_lang.compiler.graph_json import to_json
+    from mlp_lang.compiler.graph_json import definition_json, to_json
 
+    documents: list[object] = [to_json(graph) for graph in made.graphs]
+    defined = {"definitions": [definition_json(d) for d in made.definitions]}
     if out is None:
-        documents = [to_json(graph) for graph in graphs]
+        documents += [defined] if made.definitions else []
         json.dump(documents[0] if len(documents) == 1 else documents, sys.stdout, indent=2)
         sys.stdout.write("\n")
         return
     import os
 
-    for graph in graphs:
-        path = os.path.join(out, graph.name, "graph.json")
+    paths = [os.path.join(out, graph.name, "graph.json") for graph in made.graphs]
+    if made.definitions:
+        documents.append(defined)
+        paths.append(os.path.join(out, os.path.splitext(os.path.basename(file))[0].lower(), "definitions.json"))
+    for path, document in zip(paths, documents, strict=True):
         try:
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            write_whole(path, (json.dumps(to_json(graph), indent=2) + "\n").encode())
+            write_whole(path, (json.dumps(document, indent=2) + "\n").encode())
         except OSError as error:
             raise click.FileError(path, error.strerror or str(error)) from None
         sys.stderr.write(f"wrote {path}\n")
 
 
-def _build(graphs: "tuple[Graph, ...]", found: list[Diagnostic], out: str, verify: bool, form: str) -> int:
-    from mlp_lang.lowering import BuildError, lower
+def _build(made: "Compilation", file: str, profile: str | None, out: str, verify: bool, form: str) -> int:
+    from mlp_lang.lowering import BuildError, lower_all
 
-    builds = [lower(graph) for graph in graphs]
-    found += [d for build in builds for d in build.diagnostics]
+    builds = lower_all(made, file, profile)
+    found = [*made.diagnostics, *(d for build in builds for d in build.diagnostics)]
     if any(d.severity is Severity.ERROR for d in found):
         report(found, form)
         return 1

@@ -7,18 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mlp_lang.compiler import check_file, compile_file
-from mlp_lang.compiler.graph import Graph
-from mlp_lang.compiler.graph_json import to_json
+from mlp_lang.compiler.graph_json import definition_json, to_json
 from mlp_lang.dsl.diagnostics import Severity
 from mlp_lang.dsl.formatter import format_file
 from mlp_lang.dsl.parser import parse
 from mlp_lang.dsl.reading import read
 from mlp_lang.dsl.render import render
-from mlp_lang.lowering import lower
+from mlp_lang.lowering import Build, lower_all
 
 HERE = Path(__file__).parent
 CASES = sorted(p.parent for p in HERE.glob("*/main.mlp"))
-GENERATED = ("diagnostics.txt", "formatted.mlp", "graph.json", "compiled/")
+GENERATED = ("diagnostics.txt", "formatted.mlp", "graph.json", "definitions.json", "compiled/")
 # code, conda files and digests belong to the components and change with them; a case is about the program
 DEFINITIONS = (".yml", ".json")
 
@@ -36,22 +35,23 @@ def produce(case: Path) -> dict[str, str]:
             files["formatted.mlp"] = format_file(file)
         if any(d.severity is Severity.ERROR for d in found):
             return files
-        graphs = compile_file(path).graphs
+        made = compile_file(path)
         root = str(case.resolve())
-        files["graph.json"] = text_of({g.name: to_json(g, root) for g in graphs})
-        for graph in graphs:
-            files |= definitions(graph, case / "compiled")
+        files["graph.json"] = text_of({g.name: to_json(g, root) for g in made.graphs})
+        if made.definitions:
+            files["definitions.json"] = text_of([definition_json(d, root) for d in made.definitions])
+        for build in lower_all(made, str(path)):
+            files |= written(build, case / "compiled")
         return files
 
 
-def definitions(graph: Graph, out: Path) -> dict[str, str]:
+def written(build: Build, out: Path) -> dict[str, str]:
     """The definitions of a build that would be written to ``out``."""
-    built = lower(graph)
-    if any(d.severity is Severity.ERROR for d in built.diagnostics):
-        return {f"compiled/{graph.name}/diagnostics.txt": render(built.diagnostics, "text")}
+    if any(d.severity is Severity.ERROR for d in build.diagnostics):
+        return {f"compiled/{build.name}/diagnostics.txt": render(build.diagnostics, "text")}
     return {
-        f"compiled/{graph.name}/{path}": content.decode("utf-8")
-        for path, content in built.files(out).items()
+        f"compiled/{build.name}/{path}": content.decode("utf-8")
+        for path, content in build.files(out).items()
         if path.endswith(DEFINITIONS) and "/scoring/" not in path and "/code/" not in path
     }
 

@@ -349,3 +349,46 @@ def test_odd_files_give_diagnostics_and_no_traceback(mlp: Mlp, folder: Path, nam
         assert done.returncode in (0, 1), done.stderr
         assert "internal error" not in done.stderr and "Traceback" not in done.stderr
         assert "\x1b" not in done.stdout + done.stderr
+
+
+DEFINED = """
+asset people = data("people") { path = "people.csv" }
+endpoint scoring = online("people-scoring")
+deployment blue = managed(scoring) {
+  model = "azureml:people:1"
+  instance = "Standard_DS3_v2"
+  instances = 1
+}
+"""
+STAGE = """
+pipeline {name} {{
+  step s using command {{
+    define {{
+      command = "true"
+      environment = "azureml:e:1"
+    }}
+  }}
+}}
+"""
+
+
+@pytest.mark.parametrize(("pipeline", "jobs"), [("", []), ("defined", ["defined"]), ("other", ["other"])])
+def test_compile_writes_what_a_file_defines(pipeline: str, jobs: list[str], folder: Path, mlp: Mlp) -> None:
+    """Into a folder called like the file, which is that of the pipeline of the same name if there is one."""
+    (folder / "people.csv").write_text("a\n")
+    (folder / "defined.mlp").write_text(DEFINED + (STAGE.format(name=pipeline) if pipeline else ""))
+    result = mlp("compile", "defined.mlp", "-o", "out")
+    assert result.returncode == 0, result.stderr
+    written = {p.relative_to(folder / "out").as_posix() for p in (folder / "out").rglob("*") if p.is_file()}
+    assert written >= {
+        "defined/assets/people.yml",
+        "defined/endpoints/scoring.yml",
+        "defined/deployments/scoring/blue/deployment.yml",
+        "defined/mlp.lock",
+    }
+    assert sorted(p for p in written if p.endswith("pipeline.yml")) == [f"{job}/pipeline.yml" for job in jobs]
+    assert "path: ../../../people.csv" in (folder / "out/defined/assets/people.yml").read_text()
+    assert mlp("compile", "defined.mlp", "-o", "out").returncode == 0, "a build of ours is replaced"
+    graphs = mlp("compile", "defined.mlp", "--emit", "graph", "-o", "out")
+    assert graphs.returncode == 0, graphs.stderr
+    assert (folder / "out/defined/definitions.json").exists()

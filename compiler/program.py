@@ -46,10 +46,11 @@ class Module:
 class Program:
     """The root module and every module that it reaches, by absolute path, root first."""
 
-    __slots__ = ("modules", "root")
+    __slots__ = ("modules", "rings", "root")
 
     def __init__(self) -> None:
         self.root: Module | None = None
+        self.rings: set[frozenset[Symbol]] = set()  # pipelines that use one another in a circle, and are reported
         self.modules: dict[str, Module | None] = {}
 
 

@@ -54,7 +54,12 @@ class Usage:
 
 def _is_used(instance: Instance) -> bool:
     loop = instance.body_of
-    if instance.needed or (loop is not None and loop.needed) or instance.gates or any(instance.acts_as(verb) for verb in _ENDS):
+    if (
+        instance.needed
+        or (loop is not None and loop.needed)
+        or instance.gates
+        or any(instance.acts_as(verb) for verb in _ENDS)
+    ):
         return True
     face = instance.interface
     if face is None or not face.outputs:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mlp_lang.compiler.flow import Flow
     from mlp_lang.compiler.unroll import Parts
 
-DEEPEST = 20
+DEEPEST = 10
 """How many pipelines may stand in one another."""
 _COMPUTED = frozenset(["command", "parallel", "sweep", "automl"])
 """Kinds of job that run where the settings of the pipeline say if they say nothing themselves."""

@@ -96,6 +96,7 @@ class _Compilation:
         self.chain = (*chain, symbol)  # pipelines inside one another, outermost first
         self.span = span  # the stage that uses it, if one does
         self.face: Interface | None = None  # what that stage sees
+        self.depth = 0  # of the pipelines in this one
         self.node: syntax.Pipeline = symbol.node
         self.profile = profile
         self.report = report
@@ -228,24 +229,29 @@ class _Compilation:
                 shown = " → ".join(f"`{s.name}`" for s in ring)
                 self.report.error("MLP0321", f"pipeline `{symbol.name}` is a part of itself: {shown}", span)
             return None
-        if len(self.chain) > nested.DEEPEST:
+        profile = self.profile if symbol.scope is self.evaluator.root and self.module is self.program.root else None
+        known = self.program.nested.get((symbol, profile))
+        if known is None and len(self.chain) <= nested.DEEPEST:
+            module = next(m for m in self.program.modules.values() if m is not None and m.scope is symbol.scope)
+            inner = _Compilation(
+                self.program,
+                module,
+                symbol,
+                profile,
+                self.report,
+                Usage(),  # whoever reads the file it stands in tells what is unused there
+                complete=self.complete,
+                chain=self.chain,
+                span=span,
+            )
+            inner.run({})
+            known = self.program.nested[symbol, profile] = inner.face, inner.depth
+        if known is None or known[1] >= nested.DEEPEST:
             reason = (f"it would be more than {nested.DEEPEST} pipelines deep", symbol.span)
             nested.refuse(self.report, symbol.name, reason, span)
             return None
-        module = next(m for m in self.program.modules.values() if m is not None and m.scope is symbol.scope)
-        inner = _Compilation(
-            self.program,
-            module,
-            symbol,
-            self.profile if module is self.program.root else None,
-            self.report,
-            Usage(),  # whoever reads the file it stands in tells what is unused there
-            complete=self.complete,
-            chain=self.chain,
-            span=span,
-        )
-        inner.run({})
-        return inner.face
+        self.depth = max(self.depth, known[1] + 1)
+        return known[0]
 
     def _extra(self, parts: Parts, given: dict[str, settings.Setting]) -> dict[str, Any]:
         """What the pipeline's job has beside the Graph's own fields, as Azure ML has it."""

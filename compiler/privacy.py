@@ -55,6 +55,9 @@ class Accountant:
         if instance.plan is not None:
             if any(source.labels.get(port) for source, port in instance.sources.get("condition", ())):
                 self.verdicts.append(instance.name)  # which side runs is one bit about the rows
+            items = labels_in(instance, "items", self.budgets)
+            if items:
+                self._repeated(instance, instance, {"items": items})
             return
         incoming = {}
         for name in instance.bindings:

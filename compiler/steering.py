@@ -174,6 +174,9 @@ def from_loop(context: "Context", instance: Instance, name: str, setting: syntax
     symbol.used = True
     key = expr.name.text
     if key != name:
+        loop = instance.body_of
+        if loop is not None and loop.plan is not None:
+            loop.plan.broken = True  # or its items would lack a key, too
         context.report.error(
             "MLP0329",
             f"the entry `{key}` of an item can only be the input `{key}`",

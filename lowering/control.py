@@ -35,10 +35,15 @@ def control_fields(control: Control, nodes: Mapping[str, Node]) -> dict[str, Any
 
 
 def all_graphs(graph: Graph) -> list[Graph]:
-    """A Graph and all that stand in its components, itself first."""
+    """A Graph and all that stand in its components, itself first, each once."""
     found = [graph]
+    seen = {id(graph)}
     for one in found:
-        found += [n.component.graph for n in one.nodes if n.component.graph is not None]
+        for node in one.nodes:
+            inner = node.component.graph
+            if inner is not None and id(inner) not in seen:
+                seen.add(id(inner))
+                found.append(inner)
     return found
 
 

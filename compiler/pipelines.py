@@ -422,7 +422,7 @@ class _Compilation:
     def _node(self, instance: Instance, specialiser: Specialiser) -> Node:
         component = specialiser.component(instance) if instance.plan is None else steering.component(instance)
         if component.graph is not None and instance.run.compute is not None:
-            component = component._replace(graph=nested.on(component.graph, instance.run.compute))
+            component = specialiser.elsewhere(component, instance.run.compute)
             instance.run = instance.run._replace(compute=None)
         if instance.environment is not None:
             component = component._replace(environment=instance.environment)

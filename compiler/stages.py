@@ -77,7 +77,10 @@ def compile_stage(context: Context, instance: Instance) -> None:
     scope = instance.scope
     if spec.on is not None:
         compute = context.resources.compute(spec.on, scope)
-        if compute is not None:
+        if compute is not None and instance.kind == "pipeline" and compute.startswith("${{"):
+            message = "what a pipeline inside another runs on is known when it is compiled"
+            report.error("MLP0322", message, spec.on.span, help="name a compute, or say it at the stages inside")
+        elif compute is not None:
             instance.run = instance.run._replace(compute=compute)
     if spec.after:
         _after(context, instance)

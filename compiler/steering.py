@@ -265,9 +265,7 @@ def _condition(
 
 def _computes(context: "Context", expr: syntax.Binary | syntax.Unary, scope: Scope) -> bool:
     """Whether an operator would work on what is known only at run time; reports that."""
-    from mlp_lang.compiler.program import mentioned
-
-    symbols = [context.evaluator.lookup(name, expr.span, scope) for name in sorted(mentioned(expr))]
+    symbols = [context.evaluator.lookup(r.name, r.span, scope) for r in _references(expr)]
     late = [s for s in symbols if s is not None and s.kind in _RUN_TIME]
     for symbol in late:
         if isinstance(symbol.value, Instance):
@@ -281,6 +279,13 @@ def _computes(context: "Context", expr: syntax.Binary | syntax.Unary, scope: Sco
             help="let a stage compute it, with an `output passed: bool`, and write `when <stage>.passed`",
         )
     return bool(late) or None in symbols
+
+
+def _references(expr: object) -> list[syntax.Reference]:
+    if isinstance(expr, syntax.Reference):
+        return [expr]
+    parts = expr if isinstance(expr, tuple) and not isinstance(expr, Span | syntax.Name) else ()
+    return [reference for part in parts for reference in _references(part)]
 
 
 def _verdict(context: "Context", expr: syntax.Expr, scope: Scope) -> bool:

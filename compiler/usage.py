@@ -7,7 +7,7 @@ from mlp_lang.dsl.source import Span
 
 # stages whose doing is their use: they judge, publish or watch
 _ENDS = ("evaluate", "explain", "export", "deploy", "monitor")
-_SILENT = frozenset({Kind.PIPELINE, Kind.LOOP, Kind.OUTPUT})
+_SILENT = frozenset({Kind.PIPELINE, Kind.LOOP, Kind.CARRY, Kind.OUTPUT})
 
 
 class Usage:

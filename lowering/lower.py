@@ -171,6 +171,9 @@ class _Lowering:
         header = self.provenance.header([graph.span])
         for name, type_ in ((i.parameter.name, i.parameter.type) for i in missing):
             header += f"\nInput {name} ({type_}) has no value: --set inputs.{name}=…"
+        for output in graph.outputs:
+            if output.azure_type in PRIMITIVES:
+                header += f"\nOutput {output.name} ({output.type}) is a value: only a pipeline around this one has it."
         texts = {"pipeline.yml": emit(document, header), **self.components.files(local), **self.texts}
         files = {path: text.encode() for path, text in texts.items()}
         try:

@@ -59,7 +59,10 @@ def pipeline_document(
     provenance: Provenance,
     local: Callable[[str], str],
 ) -> dict[str, Any]:
-    """pipeline.yml. `definitions` are added folder inputs (name -> path), `local` spells a path on this machine."""
+    """pipeline.yml. `definitions` are added folder inputs (name -> path), `local` spells a path on this machine.
+
+    Outputs that are values are left out: Azure ML has them of components, not of jobs."""
+    graph = graph._replace(outputs=tuple(o for o in graph.outputs if o.azure_type not in PRIMITIVES))
     document: dict[str, Any] = {"$schema": SCHEMA, "type": "pipeline"}
     if graph.display_name is not None:
         document["display_name"] = graph.display_name

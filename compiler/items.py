@@ -10,7 +10,7 @@ from mlp_lang.compiler.instances import Instance
 from mlp_lang.compiler.report import Report
 from mlp_lang.compiler.suggestions import did_you_mean, listing
 from mlp_lang.compiler.symbols import Kind, Scope
-from mlp_lang.compiler.types import Type
+from mlp_lang.compiler.types import ListType, MapType, Scalar, Type, Unknown
 from mlp_lang.compiler.values import AssetValue, Bad, Constant, Evaluated, InputRef, PortRef
 from mlp_lang.dsl import syntax
 from mlp_lang.dsl.source import Span
@@ -48,11 +48,16 @@ def read_items(evaluator: Evaluator, expr: syntax.Expr, scope: Scope) -> Items |
     value = evaluator.evaluate(expr, scope)
     if isinstance(value, Constant):
         return _constant(evaluator.report, value, expr.span)
-    if isinstance(value, PortRef) or (isinstance(value, InputRef) and value.symbol.kind is Kind.PARAM):
+    if isinstance(value, PortRef) or (isinstance(value, InputRef) and _may_hold(value.type)):
         return value
     if not isinstance(value, Bad):
         _no_items(evaluator.report, expr.span)
     return None
+
+
+def _may_hold(t: Type) -> bool:
+    """Whether a parameter of a type may hold items, as JSON."""
+    return isinstance(t, ListType | MapType | Unknown) or (isinstance(t, Scalar) and t.name in ("string", "any"))
 
 
 def _no_items(report: Report, span: Span) -> None:

@@ -189,7 +189,7 @@ class _Compilation:
             schedules=triggers,
             privacy=private,
             default_compute=default,
-            preview=preview,
+            preview=preview or any(n.component.graph is not None and n.component.graph.preview for n in nodes),
             experiment=given["experiment"].value if "experiment" in given else None,
             tags=strings(given["tags"].value) if "tags" in given else {},
             sources=tuple(p for p, m in self.program.modules.items() if m is not None),

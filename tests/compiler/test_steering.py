@@ -163,6 +163,8 @@ ERRORS: list[tuple[str, str, list[tuple[str, str]]]] = [
     ("a whole item", each("plans", "share = i"), [("MLP0329", "i")]),
     ("an entry in a string", each("plans", 'share = i.share\n extra = "${i.extra}"'), [("MLP0329", "i.extra")]),
     ("a number of items", each("3"), [("MLP0330", "3")]),
+    ("a parameter that holds no items", each("careful"), [("MLP0330", "careful")]),
+    ("a datum that holds no items", each("people"), [("MLP0330", "people")]),
     ("items that are no maps", each("[1, 2]"), [("MLP0330", "1"), ("MLP0330", "2")]),
     ("no items", each("[]"), [("MLP0330", "[]")]),
     ("a key that is missing", each("[{ share: 0.1 }, {}]"), [("MLP0330", "{}")]),

@@ -297,7 +297,12 @@ class Evaluator:
             return BAD
         instance.needed = True
         loop = instance.body_of
-        if loop is not None and loop.plan is not None and isinstance(loop.plan.item, syntax.For):
+        if (
+            loop is not None
+            and loop.plan is not None
+            and isinstance(loop.plan.item, syntax.For)
+            and not loop.plan.outlined
+        ):
             self._gathered(instance, loop, found.name, span)
             return BAD
         return PortRef(instance, found.name, found.type)

@@ -1,6 +1,6 @@
 """A stage after unrolling, while it is being compiled: what `stages`, `flow`, `privacy` and `gates` fill in turn."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlp_lang.compiler.graph import Binding, Control, Deployment, Environment, Gate, OutputSetting, Run, Value
 from mlp_lang.compiler.symbols import Scope, Symbol
@@ -17,12 +17,30 @@ _JOBS = {"promptflow_parallel": "parallel"}
 """Kinds of component whose job is of another type."""
 
 
+class ItemKey(NamedTuple):
+    """An entry of the items of a `for each`, and where a stage speaks of it."""
+
+    key: str
+    span: Span
+
+
 class Plan:
     """What a `when`, `repeat` or `for each` is as the author wrote it, and the stages on its sides or in its body.
 
     `scope` is the one around it, `inner` that of its body."""
 
-    __slots__ = ("broken", "inner", "item", "members", "otherwise", "scope", "where")
+    __slots__ = (
+        "broken",
+        "inner",
+        "inside",
+        "item",
+        "members",
+        "otherwise",
+        "outlined",
+        "scope",
+        "stages",
+        "where",
+    )
 
     def __init__(self, item: "syntax.Conditional | syntax.Repeat | syntax.For", scope: Scope, where: Span) -> None:
         self.item = item
@@ -32,6 +50,10 @@ class Plan:
         self.members: list[Instance] = []
         self.otherwise: list[Instance] = []
         self.broken = False  # reported as no loop that Azure ML has
+        # of a loop: all that stands in it, the stages among that, and whether they become a pipeline of their own
+        self.inside: list[Instance] = []
+        self.stages: list[Instance] = []
+        self.outlined = False
 
 
 class Instance:
@@ -103,7 +125,7 @@ class Instance:
         self.control: Control | None = None
         self.body_of: Instance | None = None  # the loop whose rounds run this stage
         self.carried: dict[str, str] = {}  # input: the carried value that it takes
-        self.item_keys: dict[str, Span] = {}  # inputs that the items of a `for each` give, and where that is said
+        self.item_keys: dict[str, ItemKey] = {}  # inputs that the items of a `for each` give
         self.waits: list[Instance] = []  # what must be known before it may start: conditions and items around it
         self.facts: dict[str, str | None] = {}  # output port: name of its Facts
         self.frameworks: dict[str, str | None] = {}

@@ -6,7 +6,7 @@ from mlp_lang.compiler.checks import report_misfit
 from mlp_lang.compiler.expressions import Evaluator
 from mlp_lang.compiler.fit import kind_of, misfit, mismatch
 from mlp_lang.compiler.graph import Value
-from mlp_lang.compiler.instances import Instance
+from mlp_lang.compiler.instances import Plan
 from mlp_lang.compiler.report import Report
 from mlp_lang.compiler.suggestions import did_you_mean, listing
 from mlp_lang.compiler.symbols import Kind, Scope
@@ -152,30 +152,35 @@ def _spelled(report: Report, entry: Entry) -> tuple[bool, Value]:
     return False, None
 
 
-def check_items(report: Report, items: Items | InputRef | PortRef, body: Instance, item: syntax.For) -> bool:
-    """Whether the keys and values of the items go into the body's inputs."""
-    face = body.interface
-    assert face is not None
+def keys_of(plan: Plan) -> tuple[str, ...]:
+    """The entries of an item that the stages of a loop speak of."""
+    return tuple(dict.fromkeys(k.key for stage in plan.stages for k in stage.item_keys.values()))
+
+
+def check_items(report: Report, items: Items | InputRef | PortRef, plan: Plan, item: syntax.For) -> bool:
+    """Whether the keys and values of the items go into the inputs of a loop's stages."""
     if not isinstance(items, Items):
         return True
     keys = items.entries[0][0]
-    for name, where in body.item_keys.items():
-        if name not in keys:
-            near, _ = did_you_mean(name, keys, None)
+    takers = [(k, stage, name) for stage in plan.stages for name, k in stage.item_keys.items()]
+    for taken, _, _ in takers:
+        if taken.key not in keys:
+            near, _fixes = did_you_mean(taken.key, keys, None)
             help = near or f"they have {listing(keys)}"
-            report.error("MLP0330", f"the items have no `{name}`", where, help=help)
+            report.error("MLP0330", f"the items have no `{taken.key}`", taken.span, help=help)
             return False
+    known = keys_of(plan)
     for name, entry in keys.items():
-        if name not in body.item_keys:
-            variable = item.variable.text
-            known = name in face.inputs or face.open
-            help = f"{name} = {variable}.{name}" if known else f"`{face.name}` has no input `{name}`; leave it out"
-            report.error("MLP0330", f"no input of `{body.title}` takes `{name}` of the items", entry.span, help=help)
+        if name not in known:
+            message = f"no input of {listing(s.title for s in plan.stages)} takes `{name}` of the items"
+            help = f"{name} = {item.variable.text}.{name}"
+            report.error("MLP0330", message, entry.span, help=help)
             return False
     good = True
     for entries, _ in items.entries:
-        for name, entry in entries.items():
-            good = _fits(report, entry, name, face.inputs[name].type) and good
+        for taken, stage, name in takers:
+            if stage.interface is not None:
+                good = _fits(report, entries[taken.key], name, stage.interface.inputs[name].type) and good
     return good
 
 

@@ -26,6 +26,7 @@ from mlp_lang.compiler.graph import (
 )
 from mlp_lang.compiler.instances import Instance
 from mlp_lang.compiler.interface import Interface
+from mlp_lang.compiler.outline import outline
 from mlp_lang.compiler.program import Module, Program, mentioned
 from mlp_lang.compiler.report import Report
 from mlp_lang.compiler.resources import Resources
@@ -174,6 +175,7 @@ class _Compilation:
         known = [f for f in flow.facts.values() if f.input_name in used]
         facts_inputs = [*(_facts_input(f) for f in known), *filling.facts_inputs]
         known += filling.facts
+        done = outline(self.report, nodes, tuple(o for o, _, _ in outputs.values()), [*every, *facts_inputs], instances)
         if self.report.failed:
             return None
         graph = Graph(
@@ -182,14 +184,14 @@ class _Compilation:
             description=given["description"].value if "description" in given else self.node.doc,
             profile=self.profile,
             inputs=(*every, *facts_inputs),
-            outputs=tuple(o for o, _, _ in outputs.values()),
-            nodes=nodes,
+            outputs=done.outputs,
+            nodes=done.nodes,
             facts=tuple(known),
             endpoints=tuple(endpoints),
             schedules=triggers,
             privacy=private,
             default_compute=default,
-            preview=preview or any(n.component.graph is not None and n.component.graph.preview for n in nodes),
+            preview=preview or any(n.component.graph is not None and n.component.graph.preview for n in done.nodes),
             experiment=given["experiment"].value if "experiment" in given else None,
             tags=strings(given["tags"].value) if "tags" in given else {},
             sources=tuple(p for p, m in self.program.modules.items() if m is not None),

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from mlp_lang.compiler.fit import mismatch
 from mlp_lang.compiler.graph import Component, Control, Environment, FromInput, FromNode, Literal, OutputPort
-from mlp_lang.compiler.instances import Instance, Plan
+from mlp_lang.compiler.instances import Instance, ItemKey, Plan
 from mlp_lang.compiler.interface import Interface, Output
-from mlp_lang.compiler.items import check_items, read_items
+from mlp_lang.compiler.items import check_items, keys_of, read_items
 from mlp_lang.compiler.report import Report
 from mlp_lang.compiler.symbols import Kind, Scope
 from mlp_lang.compiler.types import BOOL, PORTS, STRING, UNKNOWN, Port, Scalar, Type, canonical
@@ -57,26 +57,49 @@ def _sides(report: Report, steering: Instance, plan: Plan) -> None:
 
 
 def _body(report: Report, steering: Instance, plan: Plan, word: str) -> None:
-    for member in plan.members:
-        member.body_of = steering
-    if len(plan.members) != 1 or plan.members[0].plan is not None:
-        plan.broken = True
-        _inherit(plan, steering)
-        found = f"{len(plan.members)} stages" if len(plan.members) != 1 else f"a `{plan.members[0].spec.verb.text}`"
-        report.error(
-            "MLP0326",
-            f"the body of a `{word}` is one stage, found {found}",
-            plan.where,
-            help="put what belongs together into a pipeline of its own, and use that as the stage",
-        )
+    _gather(plan, steering, plan)
+    plan.outlined = len(plan.inside) != 1
+    loops = [i for i in plan.inside if i.plan is not None and not isinstance(i.plan.item, syntax.Conditional)]
+    if plan.stages and not loops:
+        return
+    plan.broken = True
+    found = f"a `{_WORDS[loops[0].spec.verb.text]}`" if loops else "nothing"
+    help = (
+        "put what belongs together into a pipeline of its own, and use that as a stage" if loops else "put a stage in"
+    )
+    report.error("MLP0326", f"a `{word}` repeats stages, found {found}", plan.where, help=help)
 
 
-def _inherit(plan: Plan, steering: Instance) -> None:
-    """What stands deeper in a loop that is no loop may speak of what it carries all the same."""
-    for member in plan.members:
+def _gather(loop: Plan, steering: Instance, plan: Plan) -> None:
+    """Everything in a loop, also in the choices that it holds."""
+    for member in (*plan.members, *plan.otherwise):
         member.body_of = steering
-        if member.plan is not None:
-            _inherit(member.plan, steering)
+        loop.inside.append(member)
+        if member.plan is None:
+            loop.stages.append(member)
+        else:
+            _gather(loop, steering, member.plan)
+
+
+def body_name(steering: Instance) -> str:
+    """What a loop repeats: its stage, or the pipeline that holds its stages."""
+    plan = steering.plan
+    assert plan is not None
+    return f"{steering.name}_body" if plan.outlined else plan.members[0].name
+
+
+def exports(plan: Plan) -> dict[tuple[str, str], str]:
+    """The outputs of the pipeline that the stages of a loop become, by stage and port."""
+    found: dict[tuple[str, str], str] = {}
+    taken: set[str] = set()
+    for stage in plan.stages:
+        for port in stage.interface.outputs if stage.interface is not None else ():
+            name = f"{stage.name}_{port}"
+            while name in taken:
+                name += "_"
+            taken.add(name)
+            found[stage.name, port] = name
+    return found
 
 
 def _interface(steering: Instance, plan: Plan) -> Interface:
@@ -93,12 +116,14 @@ def gather(instances: list[Instance]) -> None:
         plan, face = steering.plan, steering.interface
         if plan is None or face is None or not isinstance(plan.item, syntax.For):
             continue
-        body = plan.members[0].interface if plan.members and not plan.broken else None
-        if body is None:
+        if plan.broken or any(stage.interface is None for stage in plan.stages):
             steering.interface = None
             continue
-        face.open = body.open
-        for name, output in body.outputs.items():
+        names = exports(plan)
+        bodies = [(s, s.interface) for s in plan.stages if s.interface is not None]
+        face.open = not plan.outlined and bodies[0][1].open
+        for stage, port, output in [(s, p, o) for s, body in bodies for p, o in body.outputs.items()]:
+            name = names[stage.name, port] if plan.outlined else port
             t: Type = PORTS["mltable"] if isinstance(output.type, Port) else STRING
             azure = t.azure if isinstance(t, Port) else "string"
             description = f"All that the turns give as `{name}`."
@@ -134,8 +159,8 @@ def awaited(report: Report, stage: Instance, span: Span) -> Instance | None:
     plan = stage.plan
     if plan is None:
         return stage
-    if isinstance(plan.item, syntax.Repeat) and len(plan.members) == 1 and plan.members[0].plan is None:
-        return plan.members[0]
+    if isinstance(plan.item, syntax.Repeat) and plan.stages:
+        return plan.stages[-1]
     face = stage.interface
     if isinstance(plan.item, syntax.For) and (face is None or face.outputs):
         return stage
@@ -173,10 +198,10 @@ def from_loop(context: "Context", instance: Instance, name: str, setting: syntax
         return None
     symbol.used = True
     key = expr.name.text
-    if key != name:
-        loop = instance.body_of
-        if loop is not None and loop.plan is not None:
-            loop.plan.broken = True  # or its items would lack a key, too
+    loop = instance.body_of
+    plan = loop.plan if loop is not None else None
+    if key != name and plan is not None and not plan.outlined:
+        plan.broken = True  # or its items would lack a key, too
         context.report.error(
             "MLP0329",
             f"the entry `{key}` of an item can only be the input `{key}`",
@@ -184,7 +209,7 @@ def from_loop(context: "Context", instance: Instance, name: str, setting: syntax
             "Azure ML hands entries over by name",
             help=f"call the entry `{name}` where the items are made: `{name} = {expr.value.name}.{name}`",
         )
-    instance.item_keys[name] = expr.span
+    instance.item_keys[name] = ItemKey(key, expr.span)
     return BAD
 
 
@@ -327,30 +352,32 @@ def _repetition(
         for carry in carried:
             if isinstance(carry, syntax.Carry):
                 context.evaluator.evaluate(carry.first, plan.scope)
-                context.evaluator.evaluate(carry.then, plan.inner)
+                for reference in _references(carry.then):
+                    context.evaluator.lookup(reference.name, reference.span, plan.inner)
         return
-    body = plan.members[0]
-    steering.waits.append(body)
-    if not _repeatable(context.report, body, "repeat"):
+    steering.waits += plan.stages
+    if not _repeatable(context.report, plan, "repeat"):
         return
     mapping: dict[str, tuple[str, ...]] = {}
     for carry in carried:
         assert isinstance(carry, syntax.Carry)
-        good = _carry(context, plan, body, carry, mapping) and good
+        good = _carry(context, plan, carry, mapping) and good
     if good and limit is not None and isinstance(limit.value, int):
-        steering.control = Control(condition=condition, body=body.name, mapping=mapping, limit=limit.value)
+        body = body_name(steering)
+        steering.control = Control(condition=condition, body=body, mapping=mapping, limit=limit.value)
 
 
 def _goes_on(
     context: "Context", plan: Plan, expr: syntax.Expr, condition: Literal | FromInput | FromNode, negated: bool
 ) -> bool:
-    body = plan.members[0]
-    if not isinstance(condition, FromNode) or condition.node != body.name:
+    stages = {stage.name: stage for stage in plan.stages}
+    said = stages.get(condition.node) if isinstance(condition, FromNode) else None
+    if said is None or not isinstance(condition, FromNode):
         context.report.error(
             "MLP0325",
-            f"a `repeat` ends by what its own body, `{body.title}`, says",
+            "a `repeat` ends by what a stage of its own says",
             expr.span,
-            help=f"until not {body.spec.name.text}.<output>",
+            help=f"until not {plan.stages[-1].spec.name.text}.<output>",
         )
         return False
     if not negated:
@@ -359,48 +386,54 @@ def _goes_on(
             f"Azure ML goes on while `{condition.port}` is true, and cannot turn it around",
             expr.span,
             "would end when it is true",
-            help=f"let `{body.title}` say whether to go on, and write `until not {body.spec.name.text}.<output>`",
+            help=f"let `{said.title}` say whether to go on, and write `until not {said.spec.name.text}.<output>`",
         )
     return negated
 
 
-def _carry(
-    context: "Context", plan: Plan, body: Instance, carry: syntax.Carry, mapping: dict[str, tuple[str, ...]]
-) -> bool:
+def _carry(context: "Context", plan: Plan, carry: syntax.Carry, mapping: dict[str, tuple[str, ...]]) -> bool:
     report = context.report
-    inputs = tuple(k for k, name in body.carried.items() if name == carry.name.text)
-    if not inputs:
+    name = carry.name.text
+    users = [(stage, k) for stage in plan.stages for k, carried in stage.carried.items() if carried == name]
+    if not users:
         context.evaluator.evaluate(carry.first, plan.scope)
     value = context.evaluator.evaluate(carry.then, plan.inner)
-    if isinstance(value, Bad) or body.interface is None:
+    if isinstance(value, Bad) or any(s.interface is None or _unread(s) for s in plan.stages):
         return False
-    if not isinstance(value, PortRef) or value.instance is not body:
-        message = f"what goes into the next round is an output of the body, `{body.title}`"
-        report.error("MLP0328", message, carry.then.span, help=f"then {body.spec.name.text}.<output>")
+    if not isinstance(value, PortRef) or value.instance not in plan.stages:
+        last = plan.stages[-1].spec.name.text
+        message = "what goes into the next round is an output of a stage in the loop"
+        report.error("MLP0328", message, carry.then.span, help=f"then {last}.<output>")
         return False
-    if any(isinstance(i, syntax.Invalid) for i in body.spec.items or ()):
-        return False
-    if not inputs:
-        message = f"`{body.title}` does not take `{carry.name.text}`"
-        report.error("MLP0328", message, carry.name.span, help=f"<input> = {carry.name.text}")
+    if not users:
+        message = f"no stage of the loop takes `{name}`"
+        report.error("MLP0328", message, carry.name.span, help=f"<input> = {name}")
         return False
     good = True
-    for name in inputs:
-        asked = body.interface.inputs[name].type
-        problem = mismatch(value.type, asked)
+    for stage, key in users:
+        problem = mismatch(value.type, stage.interface.inputs[key].type) if stage.interface is not None else None
         if problem is not None and problem.code != "MLP0207":
             from mlp_lang.compiler.checks import report_misfit
 
-            shown = (Related(body.spec.name.span, f"`{body.title}` takes it as `{name}`"),)
-            good = report_misfit(report, problem, carry.then.span, f"`{carry.name.text}`", shown) and good
-    mapping[value.port] = (*mapping.get(value.port, ()), *inputs)
+            shown = (Related(stage.spec.name.span, f"`{stage.title}` takes it as `{key}`"),)
+            good = report_misfit(report, problem, carry.then.span, f"`{name}`", shown) and good
+    port, inputs = value.port, tuple(key for _, key in users)
+    if plan.outlined:
+        port, inputs = exports(plan)[value.instance.name, value.port], (name,)
+    mapping[port] = (*mapping.get(port, ()), *inputs)
     return good
 
 
-def _repeatable(report: Report, body: Instance, word: str) -> bool:
-    if body.interface is None:
+def _unread(stage: Instance) -> bool:
+    """Whether some of its text did not parse: nobody knows what that takes."""
+    return any(isinstance(i, syntax.Invalid) for i in stage.spec.items or ())
+
+
+def _repeatable(report: Report, plan: Plan, word: str) -> bool:
+    if any(stage.interface is None for stage in plan.stages):
         return False
-    if body.kind in _BODIES:
+    body = plan.stages[0]
+    if plan.outlined or body.kind in _BODIES:
         return True
     report.error(
         "MLP0327",
@@ -422,16 +455,15 @@ def _turns(context: "Context", steering: Instance, plan: Plan, item: syntax.For,
     items = read_items(context.evaluator, item.iterable, plan.scope)
     if isinstance(items, PortRef):
         steering.sources["items"] = ((items.instance, items.port),)
-    if plan.broken or not plan.members:
+    if plan.broken:
         return
-    body = plan.members[0]
-    body.waits += [source for source, _ in steering.sources.get("items", ())]
-    steering.waits.append(body)
-    if items is None or not _repeatable(context.report, body, "for each"):
+    sources = [source for source, _ in steering.sources.get("items", ())]
+    for stage in plan.stages:
+        stage.waits += sources
+    steering.waits += plan.stages
+    if items is None or not _repeatable(context.report, plan, "for each"):
         return
-    if any(isinstance(i, syntax.Invalid) for i in body.spec.items or ()):
-        return
-    if not check_items(context.report, items, body, item):
+    if any(_unread(stage) for stage in plan.stages) or not check_items(context.report, items, plan, item):
         return
     concurrency = given["max_concurrency"].value if "max_concurrency" in given else None
     bound: Literal | FromInput | FromNode
@@ -441,4 +473,4 @@ def _turns(context: "Context", steering: Instance, plan: Plan, item: syntax.For,
         bound = FromInput(items.symbol.name, item.iterable.span)
     else:
         bound = Literal(items.value, item.iterable.span)
-    steering.control = Control(body=body.name, items=bound, keys=tuple(body.item_keys), max_concurrency=concurrency)
+    steering.control = Control(body=body_name(steering), items=bound, keys=keys_of(plan), max_concurrency=concurrency)

@@ -156,8 +156,10 @@ ERRORS: list[tuple[str, str, list[tuple[str, str]]]] = [
     ("carried in a list", program(FIRST, f"repeat loop up to 5 {{\ncarry x = people then a.rows\n{step('a', 'x', 'extra = [x]')}\n}}", "output a = a.rows"), [("MLP0328", "x")]),
     ("carried into another type", program(FIRST, f"repeat loop up to 5 {{\ncarry x = 0.5 then a.rows\n{step('a', 'people', 'share = x')}\n}}", "output a = a.rows"), [("MLP0204", "a.rows")]),
     ("a first value of another type", repeat(carry="carry x = 3 then a.rows"), [("MLP0204", "x")]),
-    ("two stages in a loop", program(FIRST, f"repeat loop up to 5 {{\ncarry x = people then b.rows\n{step('a', 'x')}\n{step('b', 'a.rows')}\n}}", "output b = b.rows"), [("MLP0326", "repeat")]),
-    ("a condition in a loop", program(FIRST, f"for each i in plans as fan {{\nwhen careful {{\n{step('a', 'people', 'share = i.share')}\n}}\n}}", "output a = a.rows"), [("MLP0326", "for")]),
+    ("a loop in a loop", program(FIRST, f"repeat loop up to 5 {{\ncarry x = people then a.rows\nfor each i in plans {{\n{step('a', 'x', 'share = i.share')}\n}}\n}}"), [("MLP0326", "repeat")]),
+    ("nothing in a loop", program(FIRST, "repeat loop up to 5 {}"), [("MLP0326", "repeat")]),
+    ("out of a loop and in again", program(FIRST, f"repeat loop up to 5 {{\n{step('a', 'people')}\n{step('b', 'c.rows')}\n}}", step("c", "a.rows"), "output b = b.rows"), [("MLP0302", "loop")]),
+    ("one of several turns from outside", program(FIRST, f"for each i in plans as fan {{\n{step('a', 'people', 'share = i.share')}\n{step('b', 'a.rows')}\n}}", "output a = b.rows"), [("MLP0331", "b.rows")]),
     ("a search in a loop", program(FIRST, "for each i in plans as fan {\nstep a using wide {\nraw = people\nsize = i.size\n}\n}", "output a = fan.rows").replace("pipeline p", 'component wide: parallel {\n  param raw: table\n  param size: int\n  output rows: folder\n  entry = "x.py"\n  environment = "azureml:e:1"\n}\npipeline p'), [("MLP0327", "a")]),
     ("an entry as another input", each("plans", "share = i.rate"), [("MLP0329", "i.rate")]),
     ("a whole item", each("plans", "share = i"), [("MLP0329", "i")]),
@@ -217,3 +219,61 @@ def test_a_condition_on_private_rows_is_a_verdict(bench: Bench) -> None:
     text = program(FIRST, f"when first.again {{\n{step('a')}\n}}", "output a = a.rows", data=PRIVATE)
     assert [d for d in bench.check(text) if d.severity is Severity.ERROR] == []
     assert bench.graph(text).privacy.verdicts == ("when_a",)
+
+
+def test_several_stages_become_a_pipeline(bench: Bench) -> None:
+    graph = bench.graph(
+        program(
+            FIRST,
+            "repeat loop up to 5 until not b.again {\ncarry x = first.rows then b.rows\n"
+            + step("a", "x", "extra = people")
+            + "\nwhen a.again {\n"
+            + step("c", "a.rows", "extra = first.rows")
+            + "\n}\n"
+            + step("b", "a.rows", "extra = x")
+            + "\n}",
+            "step last using work after loop { raw = b.rows }",
+            "output b = b.rows",
+            "output c = c.rows",
+            "output last = last.rows",
+        )
+    )
+    assert [n.name for n in graph.nodes] == ["first", "loop", "loop_body", "last"]
+    found = nodes(graph)
+    body = found["loop_body"]
+    loop = found["loop"].control
+    assert loop is not None and _bare(loop.condition) == FromNode("loop_body", "b_again")
+    assert (loop.body, loop.mapping, loop.limit) == ("loop_body", {"b_rows": ("x",)}, 5)
+    assert {k: _bare(b) for k, b in body.inputs} == {
+        "x": FromNode("first", "rows"),
+        "people": FromInput("people"),
+        "first_rows": FromNode("first", "rows"),
+    }
+    inner = body.component.graph
+    assert inner is not None and [n.name for n in inner.nodes] == ["a", "when_c", "c", "b"]
+    assert {k: _bare(b) for k, b in nodes(inner)["a"].inputs} == {"raw": FromInput("x"), "extra": FromInput("people")}
+    assert _bare(dict(found["last"].inputs)["raw"]) == FromNode("loop_body", "b_rows")
+    assert {o.name: _bare(o.source) for o in graph.outputs}["c"] == FromNode("loop_body", "c_rows")
+    assert found["last"].after == ("loop_body",)
+    document = to_json(graph)
+    jsonschema.Draft202012Validator(graph_schema.schema()).validate(document)
+    assert to_json(from_json(json.loads(json.dumps(document)))) == document
+
+
+def test_entries_of_items_go_anywhere_in_a_loop_of_several_stages(bench: Bench) -> None:
+    graph = bench.graph(
+        program(
+            FIRST,
+            "for each i in [{ much: 0.1 }] as fan {\n"
+            + step("a", "people", "share = i.much")
+            + "\n"
+            + step("b", "a.rows", "share = i.much")
+            + "\n}",
+            "output all = fan.b_rows",
+        )
+    )
+    body = nodes(graph)["fan_body"]
+    assert [k for k, _ in body.inputs] == ["people"]
+    assert [p.name for p in body.component.inputs] == ["people", "much"]
+    fan = nodes(graph)["fan"].control
+    assert fan is not None and fan.keys == ("much",)

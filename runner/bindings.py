@@ -44,10 +44,13 @@ class Sources(NamedTuple):
     inputs: Mapping[str, PipelineInput]
     facts: Mapping[str, str]  # Facts name -> file
     output: Callable[[str, str], str]  # node, port -> path
+    values: frozenset[tuple[str, str]] = frozenset()  # nodes' ports whose files hold a value
 
 
 def sources(graph: Graph, facts: Mapping[str, str], output: Callable[[str, str], str]) -> Sources:
-    return Sources({i.parameter.name: i for i in graph.inputs}, facts, output)
+    ports = ((n.name, p) for n in graph.nodes for p in n.component.outputs)
+    values = frozenset((name, p.name) for name, p in ports if p.azure_type in PRIMITIVES)
+    return Sources({i.parameter.name: i for i in graph.inputs}, facts, output, values)
 
 
 def needs(node: Node) -> dict[str, None]:
@@ -108,7 +111,7 @@ def _given(parameter: Parameter, binding: Binding, where: Sources, node: Node) -
             return _local(name, binding, parameter, node)
         case FromNode(node=other, port=port):
             path = where.output(other, port)
-            if parameter.azure_type in PRIMITIVES and parameter.type != "any":
+            if (other, port) in where.values and parameter.azure_type in PRIMITIVES:
                 return _value(name, _written(path, parameter, node), node)
             return Given(name, path, path, mode=binding.mode or parameter.mode)
         case FromInput(name=source):

@@ -73,7 +73,7 @@ def stage_block(context: "Context", instance: Instance, block: syntax.Block) -> 
     elif word != "define":
         forgive(context.report, block.items)
         unknown_word(context.report, "MLP0208", "block of a stage", block.name, [*_BLOCKS, *automl.words(instance)])
-    elif instance.interface is not None and instance.interface.origin != "inline":
+    elif instance.interface is not None and (instance.interface.origin != "inline" or instance.kind == "pipeline"):
         message = "a `define` block belongs to `using command` and its like"
         context.report.error("MLP0208", message, block.name.span)
 

@@ -1,6 +1,7 @@
 """From the name after `using` to an Interface: bundled, a user's component YAML, or declared in a program."""
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from mlp_lang.compiler import catalog, inline, settings
@@ -24,8 +25,10 @@ KINDS = ("command", "parallel", "spark", "import", *TASKS)
 class Components:
     """Interfaces as one compilation sees them, each built once."""
 
-    def __init__(self, resources: Resources) -> None:
+    def __init__(self, resources: Resources, nested: Callable[[Symbol, Span], Interface | None] | None = None) -> None:
+        """``nested`` compiles a pipeline that stands as a component."""
         self.resources = resources
+        self.nested = nested
         self.evaluator = resources.evaluator
         self.report = resources.report
         self._bundled: dict[str, Interface | None] = {}
@@ -87,16 +90,15 @@ class Components:
 
     def of_symbol(self, symbol: Symbol, span: Span) -> Interface | None:
         """The Interface of what a program declares or imports."""
-        if symbol.kind is Kind.PIPELINE:
-            self.report.error("MLP0390", "a pipeline as a stage is not compiled yet", span)
-            return None
-        if symbol.kind not in (Kind.COMPONENT, Kind.IMPORT):
+        if symbol.kind not in (Kind.COMPONENT, Kind.IMPORT, Kind.PIPELINE):
             self.report.error("MLP0109", f"expected a component, found a {symbol.kind.value}", span)
             return None
         if symbol not in self._declared:
             if symbol.kind is Kind.COMPONENT:
                 node: syntax.ComponentDecl = symbol.node
                 face = inline.build(self.resources, node.name.text, node.kind, node.items, symbol.scope, node.doc)
+            elif symbol.kind is Kind.PIPELINE:
+                face = self.nested(symbol, span) if self.nested is not None else None
             else:
                 face = self._imported(symbol)
             self._declared[symbol] = face

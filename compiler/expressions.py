@@ -157,7 +157,18 @@ class Evaluator:
             return self._let(symbol, span)
         if kind in _THINGS or kind in (Kind.ASSET, Kind.DEPLOYMENT):
             return Thing(symbol)
+        if kind is Kind.CARRY or kind is Kind.ITEM:
+            self._steered(symbol, span)
         return BAD  # `derive` and what else is not compiled yet has said so
+
+    def _steered(self, symbol: Symbol, span: Span) -> None:
+        """What a loop gives from round to round or item to item goes into an input of its body, and nowhere else."""
+        if symbol.kind is Kind.CARRY:
+            message = f"`{symbol.name}` changes from round to round: it can only be an input of the body, as it is"
+            self.report.error("MLP0328", message, span, help=f"<input> = {symbol.name}")
+        else:
+            message = f"`{symbol.name}` changes from item to item: its entries can only be inputs of the body"
+            self.report.error("MLP0329", message, span, help=f"<input> = {symbol.name}.<input>")
 
     def _let(self, symbol: Symbol, span: Span) -> Evaluated:
         value = self._values.get(symbol)
@@ -278,7 +289,29 @@ class Evaluator:
                 self.report.error("MLP0305", f"`{instance.title}` has no outputs", span, related=(shown,))
             return BAD
         instance.needed = True
+        loop = instance.body_of
+        if (
+            loop is not None
+            and loop.plan is not None
+            and isinstance(loop.plan.item, syntax.For)
+            and not loop.plan.outlined
+        ):
+            self._gathered(instance, loop, found.name, span)
+            return BAD
         return PortRef(instance, found.name, found.type)
+
+    def _gathered(self, instance: Instance, loop: Instance, port: str, span: Span) -> None:
+        """Outside of a `for each` there is no one output of its body."""
+        if loop.plan is None or loop.plan.broken:
+            return
+        named = loop.plan.item.name is not None
+        help = f"`{loop.title}.{port}` is what all its turns give"
+        self.report.error(
+            "MLP0331",
+            f"`{instance.title}` runs once for each item and has no single `{port}`",
+            span,
+            help=help if named else f"name the loop, `for each … as all {{`, and write `all.{port}`",
+        )
 
     def _unknown_port(self, instance: Instance, face: Interface, name: syntax.Name) -> None:
         help, fixes = did_you_mean(name.text, face.outputs, name.span)
@@ -314,6 +347,9 @@ class Evaluator:
             if symbol.kind is Kind.IMPORT:
                 found = self.member(symbol, expr.name)
                 return self.of_symbol(found, expr.span) if found is not None else BAD
+            if symbol.kind is Kind.ITEM or symbol.kind is Kind.CARRY:
+                self._steered(symbol, expr.span)
+                return BAD
             if symbol.kind is Kind.STAGE:
                 instance = self._only(symbol, base.span)
                 return self.port(instance, expr.name, expr.span) if instance is not None else BAD

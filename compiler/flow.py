@@ -22,7 +22,7 @@ def edges(instance: Instance) -> list[Instance]:
     found = list(instance.after.values())
     for sources in instance.sources.values():
         found += [source for source, _ in sources]
-    return found
+    return found + instance.waits
 
 
 def order(context: Context, instances: list[Instance]) -> list[Instance] | None:
@@ -190,6 +190,8 @@ class Flow:
         """`sklearn.dataset { name = "wine" }`: the facts of an output by the value of an input."""
         face = instance.interface
         assert face is not None
+        for port, facts in face.emits.items():
+            self._know(instance, port, facts.document, f"{instance.name}_{port}")
         rule = face.emits_facts
         if not rule:
             return
@@ -202,14 +204,17 @@ class Flow:
         documents = _documents(f"{face.folder}/{rule['file']}")
         document = documents.get(value)
         if document is not None:
-            name = instance.name
-            while name in self.facts:
-                name += "_"
-            input_name = f"{name}_facts"
-            while instance.scope.find(input_name) is not None:
-                input_name += "_"
-            self.facts[name] = Facts(name, input_name, {**document, "name": name}, instance.spec.name.span)
-            instance.facts[rule["output"]] = name
+            self._know(instance, rule["output"], document, instance.name)
+
+    def _know(self, instance: Instance, port: str, document: dict[str, Any], name: str) -> None:
+        """Facts of an output, under a name that is free."""
+        while name in self.facts:
+            name += "_"
+        input_name = f"{name}_facts"
+        while instance.scope.find(input_name) is not None:
+            input_name += "_"
+        self.facts[name] = Facts(name, input_name, {**document, "name": name}, instance.spec.name.span)
+        instance.facts[port] = name
 
 
 def _wanted(asked: Input) -> tuple[str, ...]:

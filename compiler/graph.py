@@ -24,6 +24,8 @@ NODE_KINDS = (
     "parallel_for",
 )
 COMPONENT_KINDS = (*NODE_KINDS[:8], "promptflow_parallel")
+CONTROL_KINDS = NODE_KINDS[8:]
+"""Nodes that run nothing themselves: they steer other nodes."""
 
 Value: TypeAlias = "bool | int | float | str | list[Value] | dict[str, Value] | None"
 """What a literal may be. Lists, maps, None and unions travel through Azure ML as JSON strings."""
@@ -141,6 +143,7 @@ class Component(NamedTuple):
     `document` is a user's component YAML as it was read, without its `mlp:` section: what Azure ML gets, its local
     paths relative to `folder`. Of a component without one, `extra` holds the fields that have no place here (the `task`
     of a parallel component). `in_place` if the definition goes into the job that uses it.
+    `graph` is what a pipeline of a program is that stands as a component: its inputs and outputs are the component's.
     """
 
     name: str
@@ -166,6 +169,28 @@ class Component(NamedTuple):
     extra: dict[str, Value] = {}  # noqa: RUF012 - read-only by convention, like every field here
     document: dict[str, Value] | None = None
     in_place: bool = False
+    graph: "Graph | None" = None
+
+
+class Control(NamedTuple):
+    """What a node steers that runs nothing itself. Nodes are named; each of them stands in the Graph as any other.
+
+    `if_else` has a `condition`, and the nodes of which only those on one side run: `then` and `otherwise`.
+    `do_while` has a `body`, the `condition` (an output of the body) under which it goes on, or None, at most `limit`
+    rounds, and in `mapping` for each output of the body the inputs that it feeds in the next round.
+    `parallel_for` has a `body` that runs for each of `items` (a literal list or map of maps as Azure ML has them, or
+    what is known when it runs), at most `max_concurrency` at a time; the items give the inputs `keys` of the body.
+    """
+
+    condition: Literal | FromInput | FromNode | None = None
+    then: tuple[str, ...] = ()
+    otherwise: tuple[str, ...] = ()
+    body: str | None = None
+    mapping: dict[str, tuple[str, ...]] = {}  # noqa: RUF012
+    limit: int | None = None
+    items: Literal | FromInput | FromNode | None = None
+    keys: tuple[str, ...] = ()
+    max_concurrency: int | None = None
 
 
 class Gate(NamedTuple):
@@ -293,6 +318,8 @@ class Node(NamedTuple):
     `private` lists the names of private data whose label the node's outputs carry, per port.
     `search` of a `sweep` holds `search_space`, `objective`, `sampling_algorithm`, `limits` and `early_termination` as
     Azure ML has them; its component is the trial.
+    `control` is what an `if_else`, `do_while` or `parallel_for` steers; the component of such a node is a name for it,
+    with the outputs that the loop gathers.
     """
 
     name: str
@@ -311,6 +338,7 @@ class Node(NamedTuple):
     description: str = ""
     span: Span | None = None
     search: dict[str, Value] | None = None
+    control: Control | None = None
 
 
 class PipelineInput(NamedTuple):

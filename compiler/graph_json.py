@@ -21,8 +21,8 @@ BINDINGS: dict[str, type] = {
 _KINDS = {cls: kind for kind, cls in BINDINGS.items()}
 # fields that hold parts of the Graph: one part, many, a binding, named bindings, or the pieces of a template
 ONE: dict[type, dict[str, type]] = {
-    g.Node: {"component": g.Component, "run": g.Run, "deployment": g.Deployment},
-    g.Component: {"environment": g.Environment},
+    g.Node: {"component": g.Component, "run": g.Run, "deployment": g.Deployment, "control": g.Control},
+    g.Component: {"environment": g.Environment, "graph": g.Graph},
     g.Deployment: {"environment": g.Environment},
     g.PipelineInput: {"parameter": g.Parameter},
     g.PipelineOutput: {"source": g.FromNode},
@@ -41,7 +41,11 @@ MANY: dict[type, dict[str, type]] = {
     g.Component: {"inputs": g.Parameter, "outputs": g.OutputPort},
     g.Privacy: {"budgets": g.PrivacyBudget, "releases": g.Release, "declassified": g.Declassified},
 }
-BINDING: dict[type, tuple[str, ...]] = {g.PipelineInput: ("value",), g.Deployment: ("model",)}
+BINDING: dict[type, tuple[str, ...]] = {
+    g.PipelineInput: ("value",),
+    g.Deployment: ("model",),
+    g.Control: ("condition", "items"),
+}
 PATHS: dict[type, tuple[str, ...]] = {
     g.Component: ("folder", "source"),
     g.Environment: ("conda_file", "build_context"),
@@ -163,7 +167,7 @@ def _decode(cls: Any, document: dict[str, Any], root: str | None, sources: dict[
             values[field] = (
                 tuple(_lengthen(v, root) for v in value) if isinstance(value, list) else _lengthen(value, root)
             )
-        elif cls is g.Node and field == "private":
+        elif (cls is g.Node and field == "private") or (cls is g.Control and field == "mapping"):
             values[field] = {k: tuple(v) for k, v in value.items()}
         elif isinstance(value, list) and not (cls is g.Literal or field == "default"):
             values[field] = tuple(value)

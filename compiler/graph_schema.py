@@ -23,7 +23,7 @@ _PLAIN: dict[Any, dict[str, Any]] = {
 }
 _CLOSED: dict[tuple[type, str], list[Any]] = {
     (g.Component, "origin"): ["bundled", "file", "inline", "registered"],
-    (g.Component, "kind"): list(g.COMPONENT_KINDS),
+    (g.Component, "kind"): [*g.COMPONENT_KINDS, *g.CONTROL_KINDS],
     (g.Node, "kind"): list(g.NODE_KINDS),
     (g.Parameter, "encoding"): ["plain", "json"],
     (g.Endpoint, "auth"): ["key", "aml_token", "aad_token"],
@@ -91,7 +91,7 @@ def schema() -> dict[str, Any]:
         "properties": {k: v for k, v in source["properties"].items() if k != "kind"},
     }
     definitions["PipelineOutput"]["properties"]["source"] = {"oneOf": [{"$ref": "#/$defs/Port"}, {"type": "null"}]}
-    root = definitions.pop("Graph")
+    root = definitions["Graph"]  # which stands in its own components too
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Graph of one mlp pipeline under one profile",

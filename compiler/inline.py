@@ -15,7 +15,22 @@ from mlp_lang.compiler.program import clash, declared
 from mlp_lang.compiler.resources import Resources
 from mlp_lang.compiler.settings import RAW, Argument
 from mlp_lang.compiler.symbols import Kind, Scope
-from mlp_lang.compiler.types import BOOL, NONE, PORTS, STRING, UNKNOWN, ListType, Port, Type, Union, union
+from mlp_lang.compiler.types import (
+    BOOL,
+    FLOAT,
+    INT,
+    NONE,
+    PORTS,
+    STRING,
+    UNKNOWN,
+    ListType,
+    Port,
+    Type,
+    Union,
+    Unknown,
+    azure_scalar,
+    union,
+)
 from mlp_lang.compiler.values import BAD, Constant, InputRef, Text
 from mlp_lang.compiler.vocabulary import DEFINE, SOURCES, TASKS, put, words
 from mlp_lang.dsl import syntax
@@ -48,6 +63,8 @@ _KINDS = ("command", "parallel", "spark", "import", *TASKS)
 _SPECIAL = frozenset(["code", "environment", "command"])
 """Words that a Component has fields of its own for."""
 _BLOCKS = ("privacy", "facts")
+_CONTROL: tuple[Type, ...] = (BOOL, INT, FLOAT, STRING)
+"""Outputs that are values: Azure ML reads them from the file that the step writes, and steers by them."""
 
 
 def build(
@@ -203,11 +220,11 @@ def _output(evaluator: Evaluator, face: Interface, item: syntax.Output, scope: S
         word = syntax.Name(like, item.type.span if item.type is not None else item.span)
         unknown_word(evaluator.report, "MLP0203", "input", word, list(face.inputs))
         t = UNKNOWN
-    if not isinstance(t, Port) and like is None and t is not UNKNOWN:
-        help = "a file, a folder, a table, a model …"
+    if not isinstance(t, Port) and like is None and t is not UNKNOWN and t not in _CONTROL:
+        help = "a file, a folder, a table, a model …, or a `bool`, `int`, `float` or `string` that steers other stages"
         evaluator.report.error("MLP0204", f"`{item.name.text}` is no asset", item.span, help=help)
         t = UNKNOWN
-    azure = t.azure if isinstance(t, Port) else "uri_folder"
+    azure = t.azure if isinstance(t, Port) else azure_scalar(t)[0] if t in _CONTROL else "uri_folder"
     if like is not None:
         base = face.inputs[like].type
         azure = base.azure if isinstance(base, Port) else azure
@@ -348,7 +365,7 @@ def _sayable(face: Interface, bound: AbstractSet[str]) -> bool:
         and i.parameter.minimum is None
         and i.parameter.maximum is None
         for i in face.inputs.values()
-    ) and not any(o.port.description for o in face.outputs.values())
+    ) and not any(o.port.description or not isinstance(o.type, Port | Unknown) for o in face.outputs.values())
 
 
 def _definition(evaluator: Evaluator, face: Interface) -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """A stage after unrolling, while it is being compiled: what `stages`, `flow`, `privacy` and `gates` fill in turn."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mlp_lang.compiler.graph import Binding, Deployment, Environment, Gate, OutputSetting, Run, Value
+from mlp_lang.compiler.graph import Binding, Control, Deployment, Environment, Gate, OutputSetting, Run, Value
 from mlp_lang.compiler.symbols import Scope, Symbol
 from mlp_lang.compiler.types import spell
 from mlp_lang.dsl import syntax
+from mlp_lang.dsl.source import Span
 
 if TYPE_CHECKING:
     from mlp_lang.compiler.interface import Interface
@@ -16,8 +17,48 @@ _JOBS = {"promptflow_parallel": "parallel"}
 """Kinds of component whose job is of another type."""
 
 
+class ItemKey(NamedTuple):
+    """An entry of the items of a `for each`, and where a stage speaks of it."""
+
+    key: str
+    span: Span
+
+
+class Plan:
+    """What a `when`, `repeat` or `for each` is as the author wrote it, and the stages on its sides or in its body.
+
+    `scope` is the one around it, `inner` that of its body."""
+
+    __slots__ = (
+        "broken",
+        "inner",
+        "inside",
+        "item",
+        "members",
+        "otherwise",
+        "outlined",
+        "scope",
+        "stages",
+        "where",
+    )
+
+    def __init__(self, item: "syntax.Conditional | syntax.Repeat | syntax.For", scope: Scope, where: Span) -> None:
+        self.item = item
+        self.scope = scope
+        self.where = where
+        self.inner = scope
+        self.members: list[Instance] = []
+        self.otherwise: list[Instance] = []
+        self.broken = False  # reported as no loop that Azure ML has
+        # of a loop: all that stands in it, the stages among that, and whether they become a pipeline of their own
+        self.inside: list[Instance] = []
+        self.stages: list[Instance] = []
+        self.outlined = False
+
+
 class Instance:
-    """One copy of a stage. `keys` are the values of the `for` variables around it, outermost first.
+    """One copy of a stage, or what steers some (then it has a `plan`). `keys` are the values of the `for` variables
+    around it, outermost first.
 
     `interface` is None once the component is known to be wrong: then nobody complains of its ports.
     `sources` holds for each input the copies and ports that flow into it."""
@@ -25,6 +66,9 @@ class Instance:
     __slots__ = (
         "after",
         "bindings",
+        "body_of",
+        "carried",
+        "control",
         "declassified",
         "definition",
         "deployment",
@@ -35,13 +79,14 @@ class Instance:
         "frameworks",
         "gates",
         "interface",
+        "item_keys",
         "keys",
         "labels",
         "modes",
         "name",
         "needed",
         "outputs",
-        "pending",
+        "plan",
         "resolved",
         "run",
         "scope",
@@ -53,6 +98,7 @@ class Instance:
         "title",
         "ungated",
         "verdict",
+        "waits",
     )
 
     def __init__(self, symbol: Symbol, scope: Scope, keys: tuple[Value, ...], name: str, title: str) -> None:
@@ -81,7 +127,12 @@ class Instance:
         self.ungated: str | None = None
         self.declassified: dict[str, tuple[str, Any]] = {}
         self.needed = False
-        self.pending = False  # uses something that is not compiled yet
+        self.plan: Plan | None = None  # of a stage that steers others: what the author wrote
+        self.control: Control | None = None
+        self.body_of: Instance | None = None  # the loop whose rounds run this stage
+        self.carried: dict[str, str] = {}  # input: the carried value that it takes
+        self.item_keys: dict[str, ItemKey] = {}  # inputs that the items of a `for each` give
+        self.waits: list[Instance] = []  # what must be known before it may start: conditions and items around it
         self.facts: dict[str, str | None] = {}  # output port: name of its Facts
         self.frameworks: dict[str, str | None] = {}
         self.labels: dict[str, frozenset[str]] = {}

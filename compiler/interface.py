@@ -4,7 +4,16 @@ import os
 import re
 from typing import Any, NamedTuple
 
-from mlp_lang.compiler.graph import Component, Environment, OutputPort, Parameter, Value
+from mlp_lang.compiler.graph import (
+    Component,
+    Environment,
+    Facts,
+    OutputPort,
+    Parameter,
+    PipelineInput,
+    PipelineOutput,
+    Value,
+)
 from mlp_lang.compiler.types import FROM_AZURE, PORTS, UNKNOWN, Like, Port, Type, azure_scalar, bounds, canonical
 
 
@@ -57,6 +66,16 @@ class ReleaseRule(NamedTuple):
     needs: dict[str, Need]
 
 
+class Fill(NamedTuple):
+    """What a pipeline inside another brings along for one of its inputs: a datum with its path, or facts.
+
+    `places` is what only Azure ML reads of a datum."""
+
+    input: PipelineInput
+    facts: Facts | None = None
+    places: dict[str, Any] = {}  # noqa: RUF012 - read-only by convention
+
+
 class Interface:
     """What a program may say of a component, and what the component promises.
 
@@ -71,8 +90,10 @@ class Interface:
         "data",
         "default_output",
         "deployment",
+        "emits",
         "emits_facts",
         "family",
+        "fills",
         "folder",
         "gates",
         "inputs",
@@ -83,6 +104,7 @@ class Interface:
         "open",
         "origin",
         "outputs",
+        "published",
         "release",
         "source",
         "stable",
@@ -113,6 +135,10 @@ class Interface:
         self.open = False  # whether nobody said what it takes and gives: then whatever a program names is taken
         self.component: Component | None = None
         self.complete = False  # whether `component` knows what its conda file says
+        # of a pipeline: what it brings along for its inputs, what is known of its outputs, and where they go
+        self.fills: dict[str, Fill] = {}
+        self.emits: dict[str, Facts] = {}
+        self.published: dict[str, PipelineOutput] = {}
         self.data: dict[str, Any] = {}  # the YAML as it was read, for what only the Graph needs
 
 

@@ -16,6 +16,28 @@ def predecessors(node: Node) -> set[str]:
             found.add(binding.node)
         elif isinstance(binding, Template):
             found.update(p.node for p in binding.parts if isinstance(p, FromNode))
+    control = node.control
+    if control is not None:
+        found.update(b.node for b in (control.condition, control.items) if isinstance(b, FromNode))
+        if control.body is not None:
+            found.add(control.body)
+    return found
+
+
+def steered(graph: Graph) -> dict[str, set[str]]:
+    """For each node that another one steers, what must be known before it may start."""
+    found: dict[str, set[str]] = {}
+    bodies = {n.name: n.control.body for n in graph.nodes if n.control is not None}
+    for node in graph.nodes:
+        control = node.control
+        if control is None:
+            continue
+        for name in (*control.then, *control.otherwise):
+            for one in (name, bodies.get(name)):
+                if one is not None:
+                    found.setdefault(one, set()).add(node.name)
+        if control.body is not None and isinstance(control.items, FromNode):
+            found.setdefault(control.body, set()).add(control.items.node)
     return found
 
 
@@ -24,7 +46,8 @@ def topological(graph: Graph) -> list[Node]:
 
     Raises ValueError if the graph has a cycle, which no compiled one has."""
     nodes = {n.name: n for n in graph.nodes}
-    names, ring = sort(nodes, lambda name: predecessors(nodes[name]))
+    before = steered(graph)
+    names, ring = sort(nodes, lambda name: predecessors(nodes[name]) | before.get(name, set()))
     if ring:
         raise ValueError("cycle: " + " → ".join(ring))
     return [nodes[n] for n in names]

@@ -1,9 +1,22 @@
 """From one pipeline under one profile to its Graph, or to what is wrong with it: the order of the compiler's work."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
-from mlp_lang.compiler import automl, blocks, deploys, gates, privacy, profiles, schedules, search, settings, stages
+from mlp_lang.compiler import (
+    automl,
+    blocks,
+    deploys,
+    gates,
+    nested,
+    privacy,
+    profiles,
+    schedules,
+    search,
+    settings,
+    stages,
+    steering,
+)
 from mlp_lang.compiler.checks import report_misfit, resolve_type
 from mlp_lang.compiler.components import Components
 from mlp_lang.compiler.data import Datum, compile_data, compile_param, declare_data, declare_param
@@ -22,15 +35,18 @@ from mlp_lang.compiler.graph import (
     Parameter,
     PipelineInput,
     PipelineOutput,
+    Schedule,
 )
 from mlp_lang.compiler.instances import Instance
+from mlp_lang.compiler.interface import Interface
+from mlp_lang.compiler.outline import outline
 from mlp_lang.compiler.program import Module, Program, mentioned
 from mlp_lang.compiler.report import Report
 from mlp_lang.compiler.resources import Resources
 from mlp_lang.compiler.settings import RAW, strings
 from mlp_lang.compiler.specialise import Specialiser
 from mlp_lang.compiler.symbols import Kind, Scope, Symbol
-from mlp_lang.compiler.types import BOOL, NONE, STRING, Port, Type, Union, canonical, is_port
+from mlp_lang.compiler.types import BOOL, NONE, STRING, Port, Scalar, Type, Union, azure_scalar, canonical, is_port
 from mlp_lang.compiler.unroll import Parts, unroll
 from mlp_lang.compiler.usage import Usage
 from mlp_lang.compiler.values import Bad, Constant, PortRef
@@ -52,6 +68,8 @@ _SETTINGS: settings.Vocabulary = {
     "identity": RAW,
 }
 _BLOCKS = ("settings", "azureml")
+Published: TypeAlias = "dict[str, tuple[PipelineOutput, Type, Instance | None]]"
+"""The outputs of a pipeline by name, each with its type and the stage that gives it."""
 
 
 def compile_pipeline(
@@ -83,9 +101,16 @@ class _Compilation:
         usage: Usage,
         *,
         complete: bool,
+        chain: tuple[Symbol, ...] = (),
+        span: Span | None = None,
     ) -> None:
         self.program = program
         self.module = module
+        self.symbol = symbol
+        self.chain = (*chain, symbol)  # pipelines inside one another, outermost first
+        self.span = span  # the stage that uses it, if one does
+        self.face: Interface | None = None  # what that stage sees
+        self.depth = 0  # of the pipelines in this one
         self.node: syntax.Pipeline = symbol.node
         self.profile = profile
         self.report = report
@@ -93,7 +118,7 @@ class _Compilation:
         self.complete = complete
         self.evaluator = Evaluator(report, module.scope)
         self.resources = Resources(self.evaluator, complete=complete)
-        self.components = Components(self.resources)
+        self.components = Components(self.resources, self._nested)
         self.context = stages.Context(self.evaluator, report, self.resources, self.components)
         self.scope = Scope(module.scope, module.scope.folder)
         self.places: dict[str, dict[str, Any]] = {}  # what only Azure ML reads of a datum, by name
@@ -105,18 +130,29 @@ class _Compilation:
         inputs = self._params(parts, replaced, params)
         data = self._data(parts, replaced)
         instances = parts.instances
-        for instance in instances:
+        written = [i for i in instances if i.plan is None]
+        preview = bool(given["preview"].value) if "preview" in given else False
+        steering.prepare(self.context, instances, preview=preview)
+        for instance in written:
             stages.resolve(self.context, instance)
-        for instance in instances:
+        steering.gather(instances)
+        for instance in written:
             stages.compile_stage(self.context, instance)
             gates.compile_gates(self.context, instance)
-        self._forms(parts, instances, bool(given["preview"].value) if "preview" in given else False)
+        steering.compile_controls(self.context, instances, parts.loops)
+        filling = nested.Filling(set(self.scope.names))
+        for instance in written:
+            filling.fill(instance)
+        self.places |= filling.places
+        self._derived(parts)
         default = self.resources.compute(given["compute"].value, self.scope) if "compute" in given else None
-        if not instances and not parts.forms and not self._has_stages():
+        if not instances and not self._has_stages():
             message = f"pipeline `{self.node.name.text}` has no stages"
             self.report.error("MLP0316", message, self.node.name.span, help="a pipeline runs at least one stage")
         ordered = order(self.context, instances)
         outputs = self._outputs(parts)
+        if self.span is not None:
+            self._as_component(parts, given, inputs, data, outputs, filling)
         flow = Flow(self.context, data)
         accountant = privacy.Accountant(self.context, data, flow)
         flow.walk(ordered if ordered is not None else [])
@@ -124,11 +160,13 @@ class _Compilation:
             deploys.compile_deploys(self.context, instances, complete=self.complete) if ordered is not None else []
         )
         private = accountant.account(ordered if ordered is not None else [])
-        for output, giver in outputs:
+        for output, _, giver in outputs.values():
             if giver is not None and output.source is not None and output.asset_name is not None and output.span:
                 accountant.output_exit(giver, output.source.port, output.asset_name, output.span)
         types: dict[str, Type] = {s.name: s.value for s in parts.params}
-        triggers = schedules.compile_schedules(self.evaluator, self.module, self.node.name.text, types)
+        triggers: tuple[Schedule, ...] = ()
+        if self.span is None:
+            triggers = schedules.compile_schedules(self.evaluator, self.module, self.node.name.text, types)
         accountant.repeated(triggers)
         for symbol in parts.symbols:
             if symbol.kind is Kind.LET and not symbol.used:
@@ -143,26 +181,30 @@ class _Compilation:
             return None
         every = [*inputs, *(d.input for d in data.values())]
         every.sort(key=lambda i: i.span.start if i.span is not None else 0)
+        every += filling.inputs
         specialiser = Specialiser(self.evaluator, complete=self.complete)
         nodes = tuple(self._node(i, specialiser) for i in instances)
         used = {b.name for n in nodes for _, b in n.inputs if isinstance(b, FromInput)}
         known = [f for f in flow.facts.values() if f.input_name in used]
+        facts_inputs = [*(_facts_input(f) for f in known), *filling.facts_inputs]
+        known += filling.facts
+        done = outline(self.report, nodes, tuple(o for o, _, _ in outputs.values()), [*every, *facts_inputs], instances)
         if self.report.failed:
             return None
-        return Graph(
+        graph = Graph(
             name=self.node.name.text.lower(),
             title=self.node.name.text,
             description=given["description"].value if "description" in given else self.node.doc,
             profile=self.profile,
-            inputs=(*every, *(_facts_input(f) for f in known)),
-            outputs=tuple(o for o, _ in outputs),
-            nodes=nodes,
+            inputs=(*every, *facts_inputs),
+            outputs=done.outputs,
+            nodes=done.nodes,
             facts=tuple(known),
             endpoints=tuple(endpoints),
             schedules=triggers,
             privacy=private,
             default_compute=default,
-            preview=bool(given["preview"].value) if "preview" in given else False,
+            preview=preview or any(n.component.graph is not None and n.component.graph.preview for n in done.nodes),
             experiment=given["experiment"].value if "experiment" in given else None,
             tags=strings(given["tags"].value) if "tags" in given else {},
             sources=tuple(p for p, m in self.program.modules.items() if m is not None),
@@ -170,6 +212,61 @@ class _Compilation:
             display_name=given["display_name"].value if "display_name" in given else self.node.name.text,
             extra=self._extra(parts, given),
         )
+        if self.face is not None:
+            nested.facts_brought(self.face, known, facts_inputs)
+            nested.emitted(self.face, outputs, flow)
+            self.face.component = nested.component(self.symbol, self.face, graph)
+        return graph
+
+    def _as_component(
+        self,
+        parts: Parts,
+        given: dict[str, settings.Setting],
+        inputs: list[PipelineInput],
+        data: dict[str, Datum],
+        outputs: Published,
+        filling: nested.Filling,
+    ) -> None:
+        """What the stage that uses this pipeline sees; there even if no Graph comes of it."""
+        assert self.span is not None
+        reason = nested.refusal(parts, data, given)
+        if reason is not None:
+            nested.refuse(self.report, self.symbol.name, reason, self.span)
+        self.face = nested.interface(self.symbol, self.module.path, parts, inputs, data, outputs, self.places)
+        nested.brought(self.face, filling.inputs, filling.places)
+
+    def _nested(self, symbol: Symbol, span: Span) -> Interface | None:
+        """The Interface of a pipeline of this or of an imported file, which a stage of this one uses."""
+        if symbol in self.chain:
+            ring = [*self.chain[self.chain.index(symbol) :], symbol]
+            if frozenset(ring) not in self.program.rings:
+                self.program.rings.add(frozenset(ring))
+                shown = " → ".join(f"`{s.name}`" for s in ring)
+                self.report.error("MLP0321", f"pipeline `{symbol.name}` is a part of itself: {shown}", span)
+            return None
+        profile = self.profile if symbol.scope is self.evaluator.root and self.module is self.program.root else None
+        known = self.program.nested.get((symbol, profile))
+        if known is None and len(self.chain) <= nested.DEEPEST:
+            module = next(m for m in self.program.modules.values() if m is not None and m.scope is symbol.scope)
+            inner = _Compilation(
+                self.program,
+                module,
+                symbol,
+                profile,
+                self.report,
+                Usage(),  # whoever reads the file it stands in tells what is unused there
+                complete=self.complete,
+                chain=self.chain,
+                span=span,
+            )
+            inner.run({})
+            known = self.program.nested[symbol, profile] = inner.face, inner.depth
+        if known is None or known[1] >= nested.DEEPEST:
+            reason = (f"it would be more than {nested.DEEPEST} pipelines deep", symbol.span)
+            nested.refuse(self.report, symbol.name, reason, span)
+            return None
+        self.depth = max(self.depth, known[1] + 1)
+        return known[0]
 
     def _extra(self, parts: Parts, given: dict[str, settings.Setting]) -> dict[str, Any]:
         """What the pipeline's job has beside the Graph's own fields, as Azure ML has it."""
@@ -256,35 +353,12 @@ class _Compilation:
                     self.places[symbol.name] = datum.places
         return found
 
-    def _forms(self, parts: Parts, instances: list[Instance], preview: bool) -> None:
-        """Constructs that are parsed and checked but not compiled: one clear error each."""
-        for item, scope in parts.forms:
-            span = Span(item.span.source, item.span.start, item.span.start + len(item.span.text.split()[0]))
-            if isinstance(item, syntax.Derive):
-                self._look(item.value, scope)
-                self.report.error("MLP0390", "`derive` is not compiled yet", span)
-                continue
-            word = {syntax.For: "for each", syntax.Conditional: "when", syntax.Repeat: "repeat"}[type(item)]
-            self._runtime_form(word, span, preview)
-            if isinstance(item, syntax.For):
-                self._look(item.iterable, scope)
-            elif isinstance(item, syntax.Conditional):
-                self._look(item.condition, scope)
-            elif isinstance(item, syntax.Repeat):
-                self.evaluator.constant(item.limit, scope, "the limit of a `repeat`")
-                if item.until is not None:
-                    self._look(item.until, scope)
-        for instance in instances:
-            if instance.spec.when is not None:
-                self._look(instance.spec.when, instance.scope)
-                self._runtime_form("when", instance.spec.when.span, preview)
-
-    def _runtime_form(self, word: str, span: Span, preview: bool) -> None:
-        if preview:
-            self.report.error("MLP0390", f"`{word}` is not compiled yet", span)
-        else:
-            message = f"`{word}` needs azure-ai-ml's preview features"
-            self.report.error("MLP0310", message, span, help="write `preview = true` in the pipeline")
+    def _derived(self, parts: Parts) -> None:
+        """What is parsed and checked but not compiled: one clear error each."""
+        for item, scope in parts.derived:
+            span = Span(item.span.source, item.span.start, item.span.start + len("derive"))
+            self._look(item.value, scope)
+            self.report.error("MLP0390", "`derive` is not compiled yet", span)
 
     def _look(self, expr: syntax.Expr, scope: Scope) -> None:
         """Unknown names in what is only looked at."""
@@ -293,8 +367,8 @@ class _Compilation:
             if symbol is not None and isinstance(symbol.value, Instance):
                 symbol.value.needed = True
 
-    def _outputs(self, parts: Parts) -> list[tuple[PipelineOutput, Instance | None]]:
-        found: dict[str, tuple[PipelineOutput, Instance | None]] = {}
+    def _outputs(self, parts: Parts) -> Published:
+        found: Published = {}
         names: dict[str, syntax.Name] = {}
         for item, scope in parts.outputs:
             earlier = names.setdefault(item.name.text, item.name)
@@ -307,9 +381,11 @@ class _Compilation:
             made = self._output(item, scope)
             if made is not None:
                 found[item.name.text] = made
-        return list(found.values())
+            else:
+                self.report.forgiven.add(item.name.text)  # a stage that uses this pipeline may speak of it
+        return found
 
-    def _output(self, item: syntax.Output, scope: Scope) -> tuple[PipelineOutput, Instance | None] | None:
+    def _output(self, item: syntax.Output, scope: Scope) -> tuple[PipelineOutput, Type, Instance | None] | None:
         given = settings.read(self.evaluator, item.items or (), scope, blocks.OUTPUT, "an output")
         stated = resolve_type(self.evaluator, item.type, scope) if item.type is not None else None
         if item.value is None:
@@ -318,7 +394,7 @@ class _Compilation:
                 help = f"output {item.name.text} = <stage>.<port>"
                 self.report.error("MLP0314", message, item.name.span, help=help)
                 return None
-            return self._published(item, given, stated, None), None
+            return self._published(item, given, stated, None), stated, None
         value = self.evaluator.evaluate(item.value, scope)
         if not isinstance(value, PortRef):
             if not isinstance(value, Bad):
@@ -336,7 +412,8 @@ class _Compilation:
         else:
             instance.outputs[value.port] = before._replace(pipeline_output=before.pipeline_output or item.name.text)
         source = FromNode(instance.name, value.port, item.value.span)
-        return self._published(item, given, stated if stated is not None else value.type, source), instance
+        t = stated if stated is not None else value.type
+        return self._published(item, given, t, source), t, instance
 
     def _published(
         self, item: syntax.Output, given: dict[str, settings.Setting], t: Type, source: FromNode | None
@@ -345,7 +422,7 @@ class _Compilation:
         return PipelineOutput(
             item.name.text,
             canonical(t),
-            t.azure if isinstance(t, Port) else "uri_folder",
+            t.azure if isinstance(t, Port) else azure_scalar(t)[0] if isinstance(t, Scalar) else "uri_folder",
             source,
             setting.mode,
             setting.name,
@@ -358,7 +435,10 @@ class _Compilation:
     # --- nodes --------------------------------------------------------------------------------------------------------
 
     def _node(self, instance: Instance, specialiser: Specialiser) -> Node:
-        component = specialiser.component(instance)
+        component = specialiser.component(instance) if instance.plan is None else steering.component(instance)
+        if component.graph is not None and instance.run.compute is not None:
+            component = specialiser.elsewhere(component, instance.run.compute)
+            instance.run = instance.run._replace(compute=None)
         if instance.environment is not None:
             component = component._replace(environment=instance.environment)
         if instance.kind == "automl":
@@ -387,6 +467,7 @@ class _Compilation:
             description=instance.spec.doc,
             span=instance.spec.name.span,
             search=search.of_node(instance, component),
+            control=instance.control,
         )
 
 

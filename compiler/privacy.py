@@ -52,6 +52,13 @@ class Accountant:
         lifts = [i for i in instance.spec.items or () if isinstance(i, syntax.Declassify)]
         if face is None:
             return
+        if instance.plan is not None:
+            if any(source.labels.get(port) for source, port in instance.sources.get("condition", ())):
+                self.verdicts.append(instance.name)  # which side runs is one bit about the rows
+            items = labels_in(instance, "items", self.budgets)
+            if items:
+                self._repeated(instance, instance, {"items": items})
+            return
         incoming = {}
         for name in instance.bindings:
             labels = labels_in(instance, name, self.budgets)
@@ -60,6 +67,9 @@ class Accountant:
         if incoming:
             if not face.known:
                 self._unknown(instance, face, incoming)
+                return
+            if instance.body_of is not None:
+                self._repeated(instance, instance.body_of, incoming)
                 return
             rule = face.release
             released = NO_LABELS
@@ -111,7 +121,21 @@ class Accountant:
             (instance, name),
             f"reaches `{face.name}`, and nothing says what that does with it",
             setting_span(instance, name),
-            "say it in a block: `privacy { stable = […]  from { output = [inputs] } }`",
+            "put the stages of that pipeline into this one"
+            if face.kind == "pipeline" and face.origin == "inline"
+            else "say it in a block: `privacy { stable = […]  from { output = [inputs] } }`",
+        )
+
+    def _repeated(self, instance: Instance, loop: Instance, incoming: dict[str, frozenset[str]]) -> None:
+        """Nobody adds up here what rounds and turns release."""
+        name, labels = next(iter(incoming.items()))
+        self._leak(
+            instance,
+            sorted(labels)[0],
+            (instance, name),
+            f"reaches the body of a `{loop.spec.verb.text}`, whose rounds no budget counts",
+            setting_span(instance, name),
+            "release it before the loop; a `for` over constants makes copies that are counted",
         )
 
     def _exits(self, instance: Instance, face: Interface, incoming: dict[str, frozenset[str]]) -> None:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlp_lang.compiler.report import Report
 from mlp_lang.compiler.symbols import Kind, Scope, Symbol
@@ -25,6 +26,9 @@ from mlp_lang.dsl.syntax import (
     Use,
 )
 
+if TYPE_CHECKING:
+    from mlp_lang.compiler.interface import Interface
+
 _RESOURCES = {k.value: k for k in (Kind.COMPUTE, Kind.ENVIRONMENT, Kind.ENDPOINT, Kind.DEPLOYMENT, Kind.ASSET)}
 
 
@@ -46,10 +50,13 @@ class Module:
 class Program:
     """The root module and every module that it reaches, by absolute path, root first."""
 
-    __slots__ = ("modules", "root")
+    __slots__ = ("modules", "nested", "rings", "root")
 
     def __init__(self) -> None:
         self.root: Module | None = None
+        # by pipeline and profile: what a stage sees of a pipeline, and how deep those inside it go
+        self.nested: dict[tuple[Symbol, str | None], tuple[Interface | None, int]] = {}
+        self.rings: set[frozenset[Symbol]] = set()  # pipelines that use one another in a circle, and are reported
         self.modules: dict[str, Module | None] = {}
 
 

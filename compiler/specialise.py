@@ -5,6 +5,7 @@ from mlp_lang.compiler.expressions import Evaluator
 from mlp_lang.compiler.graph import Binding, Component, FromNode, Literal, Parameter
 from mlp_lang.compiler.instances import Instance
 from mlp_lang.compiler.interface import Interface, component_of
+from mlp_lang.compiler.nested import on
 from mlp_lang.compiler.spaces import texts_alone
 from mlp_lang.compiler.types import ListType, Port, azure_scalar, canonical
 from mlp_lang.compiler.values import InputRef, PortList, Text
@@ -34,6 +35,15 @@ class Specialiser:
         for key in lists:
             base = _opened(base, instance, key, face)
         return base
+
+    def elsewhere(self, component: Component, compute: str) -> Component:
+        """A pipeline whose jobs run on a compute where they say nothing."""
+        key = ("on", id(component), compute)
+        made = self._made.get(key)
+        if made is None:
+            assert component.graph is not None
+            made = self._made[key] = component._replace(graph=on(component.graph, compute))
+        return made
 
     def _member(self, instance: Instance, face: Interface) -> Component:
         """`sklearn.SVC` with C and kernel set is a component with just these two hyper-parameters."""

@@ -3,7 +3,7 @@
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
-from mlp_lang.compiler import automl, blocks, search, spaces
+from mlp_lang.compiler import automl, blocks, search, spaces, steering
 from mlp_lang.compiler.checks import report_misfit
 from mlp_lang.compiler.components import KINDS, Components
 from mlp_lang.compiler.expressions import Evaluator
@@ -12,6 +12,7 @@ from mlp_lang.compiler.graph import Binding, FromInput, FromNode, Literal
 from mlp_lang.compiler.inline import add_input
 from mlp_lang.compiler.instances import Instance
 from mlp_lang.compiler.interface import Input, Interface, open_port
+from mlp_lang.compiler.program import mentioned
 from mlp_lang.compiler.report import Report
 from mlp_lang.compiler.resources import Resources
 from mlp_lang.compiler.suggestions import did_you_mean, listing
@@ -76,7 +77,10 @@ def compile_stage(context: Context, instance: Instance) -> None:
     scope = instance.scope
     if spec.on is not None:
         compute = context.resources.compute(spec.on, scope)
-        if compute is not None:
+        if compute is not None and instance.kind == "pipeline" and compute.startswith("${{"):
+            message = "what a pipeline inside another runs on is known when it is compiled"
+            report.error("MLP0322", message, spec.on.span, help="name a compute, or say it at the stages inside")
+        elif compute is not None:
             instance.run = instance.run._replace(compute=compute)
     if spec.after:
         _after(context, instance)
@@ -100,7 +104,7 @@ def compile_stage(context: Context, instance: Instance) -> None:
         _inputs(context, instance, face, given, broken)
     else:
         for setting in given.values():
-            context.evaluator.evaluate(setting.value, scope)
+            _look(context, instance, setting.value)
     for item in spec.items or ():
         if isinstance(item, syntax.Block):  # after the inputs: they speak of those that only the stage names, too
             blocks.stage_block(context, instance, item)
@@ -114,9 +118,11 @@ def _after(context: Context, instance: Instance) -> None:
         if chosen is None:
             _not_a_stage(context, expr, instance)
             continue
-        for other in chosen:
-            other.needed = True
-            instance.after[other.name] = other
+        for one in chosen:
+            other = steering.awaited(context.report, one, expr.span)
+            if other is not None:
+                other.needed = True
+                instance.after[other.name] = other
 
 
 def _not_a_stage(context: Context, expr: syntax.Expr, instance: Instance) -> None:
@@ -151,11 +157,15 @@ def _inputs(
             if asked is None:
                 if not one_use:
                     meant.add(_unknown_input(context, instance, face, setting))
-                    evaluate(setting.value, scope)
+                    _look(context, instance, setting.value)
                 continue
         if (asked.filled or asked.refusal or asked.deprecated) and not _may_set(context, face, asked, setting):
             continue
-        value = instance.evaluated.get(name) or evaluate(setting.value, scope)
+        value = instance.evaluated.get(name)
+        if value is None and instance.body_of is not None:
+            value = steering.from_loop(context, instance, name, setting)
+        if value is None:
+            value = evaluate(setting.value, scope)
         instance.evaluated[name] = value
         if value is BAD:
             continue
@@ -183,12 +193,26 @@ def _said_to_azure(instance: Instance) -> set[str]:
     return found
 
 
+def _look(context: Context, instance: Instance, expr: syntax.Expr) -> None:
+    """A value that goes nowhere: its own mistakes are mistakes all the same."""
+    if instance.body_of is None:
+        context.evaluator.evaluate(expr, instance.scope)
+        return
+    for name in sorted(mentioned(expr)):  # what a loop gives has no value of its own
+        context.evaluator.lookup(name, expr.span, instance.scope)
+
+
 def _inferred(
     context: Context, instance: Instance, face: Interface, name: str, setting: syntax.Setting
 ) -> Input | None:
     """An input that only the stage names: it has the type of what it is given."""
-    value = context.evaluator.evaluate(setting.value, instance.scope)
+    value = steering.from_loop(context, instance, name, setting) if instance.body_of is not None else None
+    if value is None:
+        value = context.evaluator.evaluate(setting.value, instance.scope)
     instance.evaluated[name] = value
+    if name in instance.item_keys:
+        message = f"nothing says what `{name}` is, which the items give"
+        context.report.error("MLP0329", message, setting.name.span, help=f"in its `define`: `param {name}: int`")
     if isinstance(value, Bad):
         return None
     t: Type = STRING

@@ -16,6 +16,8 @@ class Kind(Enum):
     STAGE = "stage"
     DERIVE = "derive"
     LOOP = "loop variable"
+    CARRY = "carried value"
+    ITEM = "item"
     COMPUTE = "compute"
     ENVIRONMENT = "environment"
     ENDPOINT = "endpoint"

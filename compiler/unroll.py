@@ -6,13 +6,14 @@ from mlp_lang.compiler.constants import text_of
 from mlp_lang.compiler.expressions import Evaluator
 from mlp_lang.compiler.fit import kind_of
 from mlp_lang.compiler.graph import Value
-from mlp_lang.compiler.instances import Family, Instance, hashable, title_of
+from mlp_lang.compiler.instances import Family, Instance, Plan, hashable, title_of
 from mlp_lang.compiler.program import clash, declared, mentioned
 from mlp_lang.compiler.report import Report
 from mlp_lang.compiler.symbols import Kind, Scope, Symbol
 from mlp_lang.compiler.values import Constant
 from mlp_lang.dsl import syntax
 from mlp_lang.dsl.diagnostics import Related
+from mlp_lang.dsl.source import Span
 
 MOST_STAGES = 100_000
 
@@ -22,8 +23,9 @@ class Parts:
 
     __slots__ = (
         "data",
-        "forms",
+        "derived",
         "instances",
+        "loops",
         "mentioned",
         "outputs",
         "params",
@@ -43,27 +45,30 @@ class Parts:
         self.symbols: list[Symbol] = []
         self.preview = False
         self.mentioned: set[str] = set()  # names that only a branch not taken speaks of
-        # constructs of a later version, with the scope that they stand in: checked as far as that goes
-        self.forms: list[tuple[syntax.Item, Scope]] = []
+        self.derived: list[tuple[syntax.Derive, Scope]] = []  # of a later version: checked as far as that goes
+        self.loops: list[tuple[Instance, tuple[syntax.Item, ...]]] = []  # what a loop says beside its stages
 
 
 class _Frame:
-    """Where the items being walked stand: their scope, the keys and the families that their stages belong to."""
+    """Where the items being walked stand: their scope, the keys and the families that their stages belong to, and the
+    list of those that something steers together."""
 
-    __slots__ = ("families", "keys", "pending", "scope")
+    __slots__ = ("families", "keys", "members", "scope")
 
-    def __init__(self, scope: Scope, keys: tuple[Value, ...], families: tuple[Scope, ...], pending: bool) -> None:
+    def __init__(
+        self, scope: Scope, keys: tuple[Value, ...], families: tuple[Scope, ...], members: list[Instance] | None = None
+    ) -> None:
         self.scope = scope
         self.keys = keys
         self.families = families
-        self.pending = pending
+        self.members = members
 
 
 def unroll(items: tuple[syntax.Item, ...], scope: Scope, evaluator: Evaluator, report: Report) -> Parts:
     """Declare what the items declare and make the copies that their `for` and `if` ask for."""
     parts = Parts(scope)
     walker = _Walker(parts, evaluator, report)
-    walker.walk(items, _Frame(scope, (), (), False))
+    walker.walk(items, _Frame(scope, (), ()))
     walker.claim_names()
     return parts
 
@@ -79,6 +84,10 @@ class _Walker:
         made: list[Instance | syntax.For | syntax.Conditional | syntax.Repeat] = []
         for item in items:
             if isinstance(item, syntax.Stage):
+                if item.when is not None:
+                    alone = (item._replace(when=None),)
+                    made.append(syntax.Conditional(True, item.when, None, alone, None, item.when.span))
+                    continue
                 instance = self._stage(item, frame)
                 if instance is not None:
                     made.append(instance)
@@ -90,16 +99,18 @@ class _Walker:
                 made.append(item)
             elif isinstance(item, syntax.Derive):
                 self._declare(Kind.DERIVE, item, frame)
-                self.parts.forms.append((item, frame.scope))
+                self.parts.derived.append((item, frame.scope))
             elif isinstance(item, syntax.Output):
                 self.parts.outputs.append((item, frame.scope))
-            elif frame.keys or frame.pending or frame.scope is not self.parts.scope:
+            elif frame.keys or frame.scope is not self.parts.scope:
                 self._misplaced(item)
             else:
                 self._top(item, frame)
         for form in made:
             if isinstance(form, Instance):
                 self.parts.instances.append(form)
+                if frame.members is not None:
+                    frame.members.append(form)
             elif isinstance(form, syntax.For):
                 self._for(form, frame)
             elif isinstance(form, syntax.Conditional):
@@ -152,7 +163,6 @@ class _Walker:
         title = title_of(item.name.text, frame.keys)
         name = "_".join([item.name.text.lower(), *(azure_key(k) for k in frame.keys)])
         instance = Instance(symbol, frame.scope, frame.keys, name, title)
-        instance.pending = frame.pending
         symbol.value = instance
         self.parts.symbols.append(symbol)
         for depth, outer in enumerate(frame.families):
@@ -165,7 +175,7 @@ class _Walker:
         if known is None:
             known, _ = outer.declare(Kind.STAGE, item.name, item)
             known.value = Family(len(keys))
-        elif known.node is not item:
+        elif known.node.name is not item.name:
             clash(self.report, Symbol(Kind.STAGE, item.name.text, item.name.span, item, outer), known)
             return
         known.value.copies[tuple(hashable(k) for k in keys)] = instance
@@ -174,8 +184,7 @@ class _Walker:
 
     def _for(self, item: syntax.For, frame: _Frame) -> None:
         if item.each:
-            self.parts.forms.append((item, frame.scope))
-            self._pending(item.items, frame, (item.variable,))
+            self._for_each(item, frame)
             return
         found = self.evaluator.constant(item.iterable, frame.scope, "what a `for` goes through")
         if found is None:
@@ -200,16 +209,14 @@ class _Walker:
             inner = Scope(frame.scope, frame.scope.folder)
             variable, _ = inner.declare(Kind.LOOP, item.variable, item, Constant(value, kind_of(value)))
             self.parts.symbols.append(variable)
-            self.walk(item.items, _Frame(inner, (*frame.keys, value), (*frame.families, frame.scope), frame.pending))
+            self.walk(item.items, _Frame(inner, (*frame.keys, value), (*frame.families, frame.scope), frame.members))
             if len(self.parts.instances) > MOST_STAGES:
                 self.report.error("MLP0309", f"this unrolls into more than {MOST_STAGES} stages", item.iterable.span)
                 break
 
     def _conditional(self, item: syntax.Conditional, frame: _Frame) -> None:
         if item.runtime:
-            self.parts.forms.append((item, frame.scope))
-            self._pending(item.items, frame, ())
-            self._pending(item.otherwise or (), frame, ())
+            self._when(item, frame)
             return
         found = self.evaluator.constant(item.condition, frame.scope, "the condition of an `if`")
         if found is None or found.kind != "bool":
@@ -233,21 +240,101 @@ class _Walker:
                 self._skip(getattr(item, "otherwise", None) or ())
         self.parts.mentioned |= mentioned(items)
 
-    def _repeat(self, item: syntax.Repeat, frame: _Frame) -> None:
-        self.parts.forms.append((item, frame.scope))
-        carried = tuple(i.name for i in item.items if isinstance(i, syntax.Carry))
-        rest = tuple(i for i in item.items if not isinstance(i, syntax.Carry))
-        self._pending(rest, frame, carried)
+    # --- what steers stages while they run ----------------------------------------------------------------------------
 
-    def _pending(self, items: tuple[syntax.Item, ...], frame: _Frame, names: tuple[syntax.Name, ...]) -> None:
-        """Check the inside of what is not compiled yet like any other stage, in a scope of its own."""
+    def _when(self, item: syntax.Conditional, frame: _Frame) -> None:
+        steering = self._steering("when", item, item.name, frame)
+        plan = steering.plan
+        assert plan is not None
+        self._block(item.items, frame, plan.members)
+        self._block(item.otherwise or (), frame, plan.otherwise)
+        self._name(steering, "when", item.name, (*plan.members, *plan.otherwise), frame)
+
+    def _repeat(self, item: syntax.Repeat, frame: _Frame) -> None:
+        steering = self._steering("repeat", item, item.name, frame)
+        plan = steering.plan
+        assert plan is not None
+        carried = tuple(i for i in item.items if isinstance(i, syntax.Carry))
+        rest = tuple(i for i in item.items if not isinstance(i, syntax.Carry))
+        plan.inner = self._block(rest, frame, plan.members, [(Kind.CARRY, c.name, c, frame.scope) for c in carried])
+        self.parts.loops.append((steering, carried))
+        self._name(steering, "repeat", item.name, plan.members, frame)
+
+    def _for_each(self, item: syntax.For, frame: _Frame) -> None:
+        steering = self._steering("for", item, item.name, frame)
+        plan = steering.plan
+        assert plan is not None
+        said = tuple(i for i in item.items if isinstance(i, syntax.Setting | syntax.Block))
+        rest = tuple(i for i in item.items if not isinstance(i, syntax.Setting | syntax.Block))
+        plan.inner = self._block(rest, frame, plan.members, [(Kind.ITEM, item.variable, steering, None)])
+        self.parts.loops.append((steering, said))
+        self._name(steering, "each", item.name, plan.members, frame)
+
+    def _steering(
+        self,
+        verb: str,
+        item: syntax.Conditional | syntax.Repeat | syntax.For,
+        name: syntax.Name | None,
+        frame: _Frame,
+    ) -> Instance:
+        """A stage of its own for what steers others: it has a name, comes before them and can be waited for."""
+        start = item.span.start
+        word = item.span.text.split()[0] if item.span.text.startswith(("when", "repeat", "for")) else ""
+        where = Span(item.span.source, start, start + len(word)) if word else item.span
+        shown = name if name is not None else syntax.Name("", where)
+        kind = syntax.Name(verb, where)
+        stage = syntax.Stage(kind, shown, (kind,), None, (), None, None, "", item.span)
+        symbol = Symbol(Kind.STAGE, shown.text, shown.span, stage, frame.scope)
+        if name is not None:
+            declared_as, earlier = frame.scope.declare(Kind.STAGE, name, stage)
+            if earlier is not None:
+                clash(self.report, declared_as, earlier)
+            symbol = declared_as
+        steering = Instance(symbol, frame.scope, frame.keys, "", "")
+        steering.plan = Plan(item, frame.scope, where)
+        symbol.value = steering
+        self.parts.instances.append(steering)
+        if frame.members is not None:
+            frame.members.append(steering)
+        return steering
+
+    def _name(
+        self,
+        steering: Instance,
+        word: str,
+        name: syntax.Name | None,
+        members: Iterable[Instance],
+        frame: _Frame,
+    ) -> None:
+        """What the author called it; else after the first stage in it, which stays when others come and go."""
+        text = name.text if name is not None else ""
+        if not text:
+            first = next(iter(members), None)
+            text = f"{word}_{first.name}" if first is not None else word
+            steering.name, steering.title = text, text
+            return
+        steering.title = title_of(text, frame.keys)
+        steering.name = "_".join([text.lower(), *(azure_key(k) for k in frame.keys)])
+
+    def _block(
+        self,
+        items: tuple[syntax.Item, ...],
+        frame: _Frame,
+        members: list[Instance],
+        names: Iterable[tuple[Kind, syntax.Name, object, object]] = (),
+    ) -> Scope:
+        """What is steered, in a scope of its own; its stages can be spoken of from outside."""
         inner = Scope(frame.scope, frame.scope.folder)
-        for name in names:
-            inner.declare(Kind.LOOP, name, name)
-        self.walk(items, _Frame(inner, frame.keys, frame.families, True))
+        for kind, name, node, value in names:
+            symbol, earlier = inner.declare(kind, name, node, value)
+            self.parts.symbols.append(symbol)
+            if earlier is not None:
+                clash(self.report, symbol, earlier)
+        self.walk(items, _Frame(inner, frame.keys, frame.families, members))
         for text, symbol in inner.names.items():
             if symbol.kind is Kind.STAGE:
                 frame.scope.names.setdefault(text, symbol)
+        return inner
 
     def claim_names(self) -> None:
         """Every copy has an Azure ML name of its own: `noisy[0.5]` and a stage `noisy_0_5` cannot live together."""

@@ -7,7 +7,7 @@ from mlp_lang.dsl.source import Span
 
 # stages whose doing is their use: they judge, publish or watch
 _ENDS = ("evaluate", "explain", "export", "deploy", "monitor")
-_SILENT = frozenset({Kind.PIPELINE, Kind.LOOP, Kind.OUTPUT})
+_SILENT = frozenset({Kind.PIPELINE, Kind.LOOP, Kind.CARRY, Kind.OUTPUT})
 
 
 class Usage:
@@ -31,6 +31,8 @@ class Usage:
     def stages(self, instances: list[Instance]) -> None:
         """Note the stages of one compilation."""
         for instance in instances:
+            if instance.plan is not None:
+                continue
             span = instance.spec.name.span
             key = (span.source.path, span.start)
             if _is_used(instance):
@@ -51,7 +53,13 @@ class Usage:
 
 
 def _is_used(instance: Instance) -> bool:
-    if instance.needed or instance.gates or any(instance.acts_as(verb) for verb in _ENDS):
+    loop = instance.body_of
+    if (
+        instance.needed
+        or (loop is not None and loop.needed)
+        or instance.gates
+        or any(instance.acts_as(verb) for verb in _ENDS)
+    ):
         return True
     face = instance.interface
     if face is None or not face.outputs:

@@ -29,6 +29,11 @@ _LOCATION = re.compile(r"#line (\d+)")
 _MESSAGE = re.compile(r'"message": "((?:[^"\\]|\\.)*)"')
 
 
+PREVIEW = "AZURE_ML_CLI_PRIVATE_FEATURES_ENABLED"
+"""The switch of azure-ai-ml for what it only previews."""
+_STEERS = re.compile(r"^ +type: (?:if_else|do_while|parallel_for)$", re.MULTILINE)
+
+
 class _Records(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -41,6 +46,8 @@ class _Records(logging.Handler):
 def load_all(folder: str) -> list[Diagnostic]:
     """Findings about every definition of a build: MLP0830 (refused) and MLP0831 (warned of), one for each remark."""
     folder = os.path.realpath(folder)
+    if os.environ.get(PREVIEW) != "true" and _previews(folder):
+        return _with_preview(folder)
     findings: list[Diagnostic] = []
     for kind, pattern in (
         ("job", "pipeline.yml"),
@@ -79,6 +86,60 @@ def _said(path: str) -> str | None:
     except OSError:
         return None
     return _LOADERS.get(found[1]) if found is not None else None
+
+
+def _previews(folder: str) -> bool:
+    """Whether any pipeline of a build has nodes that azure-ai-ml knows behind its preview switch alone."""
+    for path in (*definition_files(folder, "pipeline.yml"), *definition_files(folder, COMPONENTS)):
+        try:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                if _STEERS.search(file.read()):
+                    return True
+        except OSError:
+            continue  # whoever loads it says so
+    return False
+
+
+def _with_preview(folder: str) -> list[Diagnostic]:
+    """The same in a process of its own: azure-ai-ml reads its switch once, while it is imported."""
+    import json
+    import subprocess
+    import sys
+
+    paths = [p for p in sys.path if p]
+    environment = {**os.environ, PREVIEW: "true", "PYTHONPATH": os.pathsep.join(paths)}
+    command = [sys.executable, "-c", f"from {__name__} import told; told()", folder]
+    done = subprocess.run(command, env=environment, capture_output=True, check=False)
+    try:
+        told_of = json.loads(done.stdout)
+    except ValueError:
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        message = f"azure-ai-ml could not load `{os.path.basename(folder)}`: {said[-1] if said else 'no answer'}"
+        return [Diagnostic("MLP0830", message, Span(Source(folder, ""), 0, 0))]
+    sources: dict[str, Source] = {}
+    findings = []
+    for code, message, severity, path, start, end in told_of:
+        if path not in sources:
+            try:
+                with open(os.path.join(os.path.dirname(folder), path), encoding="utf-8", errors="replace") as file:
+                    sources[path] = Source(path, file.read())
+            except OSError:
+                sources[path] = Source(path, "")
+        span = Span(sources[path], start, end)
+        findings.append(Diagnostic(code, message, span, severity=Severity(severity)))
+    return findings
+
+
+def told() -> None:
+    """Write the findings about the folder that is the first argument to standard output, as JSON."""
+    import json
+    import sys
+
+    rows = [
+        (d.code, d.message, d.severity.value, d.span.source.path, d.span.start, d.span.end)
+        for d in load_all(sys.argv[1])
+    ]
+    sys.stdout.write(json.dumps(rows))
 
 
 def load_definitions(kind: str, paths: list[str], folder: str) -> list[Diagnostic]:

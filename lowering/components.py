@@ -8,9 +8,11 @@ definition must not change it. Components over the same code share the first one
 import os
 import posixpath
 import re
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
 
-from mlp_lang.compiler.graph import Component, Environment, OutputPort, Parameter, Value
+from mlp_lang.compiler.graph import Component, Environment, Graph, OutputPort, Parameter, Value
 from mlp_lang.compiler.interface import BadInterface, component_of, read_interface
 from mlp_lang.compiler.vocabulary import put
 from mlp_lang.compiler.yaml_files import BadYaml, load_yaml
@@ -66,12 +68,18 @@ class Placed(NamedTuple):
     uses: "list[Span | None] | None"
 
 
+LowerJobs: TypeAlias = Callable[[Graph], Callable[[Callable[[str], str]], dict[str, Any]]]
+"""From a pipeline that is a component to its jobs, once it is known how a path of this machine is spelled there."""
+
+
 class Components:
     """Gathers definitions, code and includes while the nodes are walked, in the nodes' order."""
 
-    def __init__(self, provenance: Provenance, reserved: frozenset[str]) -> None:
-        """`reserved` are the names of shared folders, lower case: scripts import those by name, so they go first."""
+    def __init__(self, provenance: Provenance, reserved: frozenset[str], lower_jobs: LowerJobs | None = None) -> None:
+        """`reserved` are the names of shared folders, lower case: scripts import those by name, so they go first.
+        `lower_jobs` places what the jobs of a pipeline use that is a component, where there may be any."""
         self.provenance = provenance
+        self.lower_jobs = lower_jobs
         self.copies: dict[str, str] = {}
         self.texts: dict[str, str] = {}
         self.lock: dict[str, dict[str, str]] = {}
@@ -83,6 +91,7 @@ class Components:
         self._by_identity: dict[tuple[int, tuple[After, ...], bool], tuple[Component, Placed]] = {}
         self._by_text: dict[str, Placed] = {}
         self._bodies: list[tuple[str, str, Placed]] = []
+        self._pipelines: list[tuple[str, str, Callable[[Callable[[str], str]], dict[str, Any]], Placed]] = []
         self._code: dict[str, str] = {}
         self._includes: dict[str, str] = {}
         self._by_file: dict[str, Placed] = {}
@@ -101,8 +110,10 @@ class Components:
             placed.uses.append(span)
         return placed.reference
 
-    def in_place(self, component: Component, name: str) -> dict[str, Any]:
-        """The fields of a definition that stands in the job of a node; its files go to `components/<name>/`."""
+    def in_place(self, component: Component, name: str, base: str = "") -> dict[str, Any]:
+        """The fields of a definition that stands in the job of a node; its files go to `components/<name>/`.
+
+        `base` is the folder of the file that the job stands in, within the build."""
         folder = self._name(name[:LONGEST])
         document: dict[str, Any] = {}
         if component.kind == "command":
@@ -117,7 +128,7 @@ class Components:
         home = f"components/{folder}"
 
         def here(path: str) -> str:
-            return seen_from("", path, home)
+            return seen_from(base, path, home)
 
         place = sources("")._replace(code=here, conda=here, context=here)
         merge(document, component.extra)
@@ -126,15 +137,21 @@ class Components:
                 put(document, ("task", key) if component.kind == "parallel" else (key,), value)
         return relocate(document, place)
 
-    def trial(self, component: Component, name: str, after: tuple[After, ...], done: bool) -> dict[str, Any]:
+    def trial(
+        self, component: Component, name: str, after: tuple[After, ...], done: bool, base: str = ""
+    ) -> dict[str, Any]:
         """The trial of a sweep that stands in its job: a definition, with its inputs and outputs but without a name."""
         document = {"type": component.kind, **_ports(component, after, done)}
-        return document | self.in_place(component, name)
+        return document | self.in_place(component, name, base)
 
-    def files(self) -> dict[str, str]:
-        """Texts of all definitions, each with the header that names its uses."""
+    def files(self, local: Callable[[str, str], str] = posixpath.join) -> dict[str, str]:
+        """Texts of all definitions, each with the header that names its uses. `local` spells a path of this machine as
+        a file in a folder of the build says it; pipelines alone need it."""
         result = dict(self.texts)
-        for path, body, placed in self._bodies:
+        pipelines = [
+            (path, emit(made(partial(local, folder))), placed) for path, folder, made, placed in self._pipelines
+        ]
+        for path, body, placed in [*self._bodies, *pipelines]:
             header = self.provenance.header(placed.uses or ())
             result[path] = "".join(f"# {line}\n" for line in header.split("\n")) + body
         return result
@@ -146,6 +163,8 @@ class Components:
             interface += [[p.name, p.azure_type] for p in component.outputs]
             self.registered[reference] = digest(json_text(interface).encode())
             return Placed(reference, None)
+        if component.graph is not None:
+            return self._pipeline(component, component.graph, after)
         probe = emit(self._document(component, after, done, component.azure_name, probing=True))
         known = self._by_text.get(probe)
         if known is not None:
@@ -158,6 +177,28 @@ class Components:
         self._by_text[probe] = placed
         document = self._document(component, after, done, name)
         self._bodies.append((f"components/{name}/{file}", emit(document), placed))
+        self.lock[name] = self._origin(component)
+        return placed
+
+    def _pipeline(self, component: Component, graph: Graph, after: tuple[After, ...]) -> Placed:
+        """A pipeline that is a component: its jobs say where local data lies, which depends on where the build does."""
+        assert self.lower_jobs is not None  # whoever has nodes says how pipelines among them become components
+        jobs = self.lower_jobs(graph)
+
+        def made(name: str, local: Callable[[str], str]) -> dict[str, Any]:
+            document = self._head(component, after, name)
+            del document["is_deterministic"]
+            document["jobs"] = jobs(local)
+            return document
+
+        probe = emit(made(component.azure_name, str))
+        known = self._by_text.get(probe)
+        if known is not None:
+            return known
+        name = self._name((component.azure_name + "".join(f"_{edge.input}" for edge in after))[:LONGEST])
+        home = f"components/{name}"
+        placed = self._by_text[probe] = Placed(f"./{home}/component.yml", [])
+        self._pipelines.append((f"{home}/component.yml", home, partial(made, name), placed))
         self.lock[name] = self._origin(component)
         return placed
 
@@ -177,18 +218,7 @@ class Components:
         """The definition; while `probing` nothing is copied and paths are the sources' own: equal ones are the same."""
         if component.document is not None:
             return self._as_it_is(component, after, done, name, probing)
-        document: dict[str, Any] = {
-            "$schema": SCHEMA.format(component.kind),
-            "type": component.kind,
-            "name": name,
-            "version": component.version,
-        }
-        if component.display_name:
-            document["display_name"] = component.display_name
-        if component.description:
-            document["description"] = component.description
-        document["is_deterministic"] = component.deterministic
-        document |= _ports(component, after, done)
+        document = self._head(component, after, name, done)
         merge(document, component.extra)
         definition = document.setdefault("task", {}) if component.kind == "parallel" else document
         if component.code is not None:
@@ -209,6 +239,22 @@ class Components:
                 else self.place_environment(component.environment, f"components/{name}", component.source)
             )
         return document
+
+    @staticmethod
+    def _head(component: Component, after: tuple[After, ...], name: str, done: bool = False) -> dict[str, Any]:
+        """What a definition of any kind begins with, its ports included."""
+        document: dict[str, Any] = {
+            "$schema": SCHEMA.format(component.kind),
+            "type": component.kind,
+            "name": name,
+            "version": component.version,
+        }
+        if component.display_name:
+            document["display_name"] = component.display_name
+        if component.description:
+            document["description"] = component.description
+        document["is_deterministic"] = component.deterministic
+        return document | _ports(component, after, done)
 
     def _as_it_is(
         self, component: Component, after: tuple[After, ...], done: bool, name: str, probing: bool

@@ -5,6 +5,8 @@ emitted copy of its component, bound to an output of the other stage in mode `di
 """
 
 import os
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mlp_lang import __version__
@@ -12,17 +14,20 @@ from mlp_lang.compiler.graph import Component, Definition, FromNode, Graph, Node
 from mlp_lang.dsl.diagnostics import Diagnostic, Severity
 from mlp_lang.dsl.source import Source, Span
 from mlp_lang.lowering.build import Build, BuildError
-from mlp_lang.lowering.components import DONE, PRIMITIVES, After, Components
+from mlp_lang.lowering.components import DONE, PRIMITIVES, After, Components, seen_from
+from mlp_lang.lowering.control import all_graphs
 from mlp_lang.lowering.deployments import deployment_document, deployment_folder, endpoint_document
 from mlp_lang.lowering.emit import emit
 from mlp_lang.lowering.lock import LOCK_NAME, digest, lock_text
-from mlp_lang.lowering.pipeline import Extra, pipeline_document, schedule_document
+from mlp_lang.lowering.pipeline import Extra, jobs_document, pipeline_document, schedule_document
 from mlp_lang.lowering.provenance import Provenance
 from mlp_lang.lowering.values import json_text
 
 if TYPE_CHECKING:
     from mlp_lang.lowering.definitions import PlacedDefinition
 
+_IN_COMPONENT = "components/_"
+"""Where a component lies, whatever its name: paths in it are relative, and all lie beside one another."""
 DEFINITIONS = "definitions"
 """Input of a deploying component that takes the folder with its deployment's definitions."""
 
@@ -44,17 +49,28 @@ def lower(graph: Graph, definitions: tuple[Definition, ...] = ()) -> Build:
 
 
 class _Lowering:
-    def __init__(self, graph: Graph, provenance: Provenance) -> None:
+    def __init__(self, graph: Graph, provenance: Provenance, around: "_Lowering | None" = None) -> None:
+        """`around` is the one that places the component which the pipeline is, if it is one."""
         self.graph = graph
         self.provenance = provenance
-        includes = {i for i in {n.component.includes for n in graph.nodes} if i}
-        shared = frozenset(os.path.basename(os.path.normpath(path)).lower() for paths in includes for path in paths)
-        self.components = Components(provenance, shared)
-        self.diagnostics: list[Diagnostic] = []
+        if around is None:
+            includes = {n.component.includes for one in all_graphs(graph) for n in one.nodes}
+            shared = frozenset(os.path.basename(os.path.normpath(path)).lower() for paths in includes for path in paths)
+            self.components = Components(provenance, shared, self.jobs)
+        else:
+            self.components = around.components
+        self.base = "" if around is None else _IN_COMPONENT
+        self.diagnostics: list[Diagnostic] = [] if around is None else around.diagnostics
         self.extras: dict[str, Extra] = {}
         self.folders: dict[str, str] = {}  # added pipeline input -> folder of definitions
         self.texts: dict[str, str] = {}
         self.placed: list[PlacedDefinition] = []
+
+    def jobs(self, graph: Graph) -> Callable[[Callable[[str], str]], dict[str, Any]]:
+        """The jobs of a pipeline that is a component, all that they use placed."""
+        inner = _Lowering(graph, self.provenance, self)
+        inner.nodes()
+        return partial(jobs_document, graph, inner.extras, self.provenance)
 
     def nodes(self) -> None:
         """Place every node's component and give it the inputs that lowering adds."""
@@ -81,18 +97,25 @@ class _Lowering:
             done = node.name in awaited and _token(component)[0] == DONE
             if done and component.origin == "registered":
                 self._report_registered(node, (node.name,))
+            if done and (component.graph is not None or node.control is not None):
+                self._report_orderless(node)
+            if node.control is not None:
+                self.extras[node.name] = Extra({}, ())
+                continue
             if node.deployment is not None:
                 self._hand_definitions(node, taken, added)
             if node.run.retries and node.kind == "command":
                 self._report_retries(node)
             if component.in_place and node.kind == "sweep":
-                trial = self.components.trial(component, node.name, tuple(after), done)
+                trial = self.components.trial(component, node.name, tuple(after), done, self.base)
                 self.extras[node.name] = Extra(trial, tuple(added))
             elif component.in_place:
-                definition = self.components.in_place(component, node.name)
+                definition = self.components.in_place(component, node.name, self.base)
                 self.extras[node.name] = Extra(definition, tuple(added), (DONE,) if done else ())
             else:
                 reference = place(component, tuple(after), done, node.span)
+                if self.base and reference.startswith("./"):
+                    reference = seen_from(self.base, reference, "")
                 self.extras[node.name] = Extra(reference, tuple(added))
         fed: dict[FromNode, str] = {}
         for output in graph.outputs:
@@ -161,17 +184,20 @@ class _Lowering:
         """All files of a build that lies at `target`."""
         graph = self.graph
 
-        def local(path: str) -> str:
+        def local(folder: str, path: str) -> str:
             full = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
-            relative = os.path.relpath(full, target).replace(os.sep, "/")
+            relative = os.path.relpath(full, os.path.join(target, folder)).replace(os.sep, "/")
             return relative if relative.startswith("../") else f"./{relative}"
 
-        document = pipeline_document(graph, self.extras, self.folders, self.provenance, local)
+        document = pipeline_document(graph, self.extras, self.folders, self.provenance, partial(local, ""))
         missing = [i for i in graph.inputs if i.value is None and i.facts is None]
         header = self.provenance.header([graph.span])
         for name, type_ in ((i.parameter.name, i.parameter.type) for i in missing):
             header += f"\nInput {name} ({type_}) has no value: --set inputs.{name}=…"
-        texts = {"pipeline.yml": emit(document, header), **self.components.files(), **self.texts}
+        for output in graph.outputs:
+            if output.azure_type in PRIMITIVES:
+                header += f"\nOutput {output.name} ({output.type}) is a value: only a pipeline around this one has it."
+        texts = {"pipeline.yml": emit(document, header), **self.components.files(local), **self.texts}
         texts |= {one.path: one.text(target) for one in self.placed}
         files = {path: text.encode() for path, text in texts.items()}
         try:
@@ -218,6 +244,14 @@ class _Lowering:
             node.span,
             help=f"Azure ML orders steps by data alone, and the interface of {fixed} is fixed; "
             "pass data along the edge, or use a component with a definition",
+        )
+
+    def _report_orderless(self, node: Node) -> None:
+        self._report(
+            "MLP0801",
+            f"`{node.title}` gives no asset that another stage could wait for",
+            node.span,
+            help="Azure ML orders steps by data alone; give it an output, or wait for a stage that has one",
         )
 
     def _report_retries(self, node: Node) -> None:

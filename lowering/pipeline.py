@@ -24,6 +24,7 @@ from mlp_lang.compiler.graph import (
 from mlp_lang.compiler.settings import reference_text
 from mlp_lang.compiler.vocabulary import DESCRIBED, IDENTITIES, RUN, put, words
 from mlp_lang.lowering.components import PRIMITIVES
+from mlp_lang.lowering.control import all_graphs, control_fields
 from mlp_lang.lowering.emit import Commented, merge
 from mlp_lang.lowering.provenance import Provenance
 from mlp_lang.lowering.values import yaml_value
@@ -58,7 +59,10 @@ def pipeline_document(
     provenance: Provenance,
     local: Callable[[str], str],
 ) -> dict[str, Any]:
-    """pipeline.yml. `definitions` are added folder inputs (name -> path), `local` spells a path on this machine."""
+    """pipeline.yml. `definitions` are added folder inputs (name -> path), `local` spells a path on this machine.
+
+    Outputs that are values are left out: Azure ML has them of components, not of jobs."""
+    graph = graph._replace(outputs=tuple(o for o in graph.outputs if o.azure_type not in PRIMITIVES))
     document: dict[str, Any] = {"$schema": SCHEMA, "type": "pipeline"}
     if graph.display_name is not None:
         document["display_name"] = graph.display_name
@@ -85,23 +89,30 @@ def pipeline_document(
         inputs[name] = {"type": "uri_folder", "path": path}
     if inputs:
         document["inputs"] = inputs
-    bound: dict[tuple[str, str], str] = {}
     if graph.outputs:
         document["outputs"] = {o.name: _commented(_pipeline_output(o), provenance.place(o.span)) for o in graph.outputs}
-        bound = {(o.source.node, o.source.port): o.name for o in graph.outputs if o.source is not None}
-    document["jobs"] = {
-        node.name: _commented(_job(node, extras[node.name], bound, local), job_comment(node, provenance))
-        for node in graph.nodes
-    }
+    document["jobs"] = jobs_document(graph, extras, provenance, local)
     merge(document, graph.extra)
     return document
+
+
+def jobs_document(
+    graph: Graph, extras: Mapping[str, Extra], provenance: Provenance, local: Callable[[str], str]
+) -> dict[str, Any]:
+    """The `jobs` of a pipeline, or of a component that is one."""
+    bound = {(o.source.node, o.source.port): o.name for o in graph.outputs if o.source is not None}
+    nodes = {node.name: node for node in graph.nodes}
+    return {
+        node.name: _commented(_job(node, extras[node.name], bound, local, nodes), job_comment(node, provenance))
+        for node in graph.nodes
+    }
 
 
 def _unsaid(graph: Graph) -> str | None:
     """Where jobs run that say nothing themselves: serverless, if there are any that must run somewhere."""
     if "compute" in graph.extra:
         return None
-    wanting = any(n.kind in _COMPUTED and n.run.compute is None for n in graph.nodes)
+    wanting = any(n.kind in _COMPUTED and n.run.compute is None for one in all_graphs(graph) for n in one.nodes)
     return SERVERLESS if wanting else None
 
 
@@ -118,6 +129,8 @@ def _input_comment(item: PipelineInput, place: str) -> str:
 def job_comment(node: Node, provenance: Provenance) -> str:
     """`income.mlp:44-52 train model using sklearn.LogisticRegression`."""
     said = f"{node.verb} {node.title} using {node.component.name}"
+    if node.control is not None:
+        said = f"{node.component.name} {node.title}"
     place = provenance.place(node.span)
     return f"{place} {said}" if place else said
 
@@ -155,8 +168,20 @@ def _pipeline_output(output: PipelineOutput) -> dict[str, Any]:
     return document
 
 
-def _job(node: Node, extra: Extra, bound: Mapping[tuple[str, str], str], local: Callable[[str], str]) -> dict[str, Any]:
+def _job(
+    node: Node,
+    extra: Extra,
+    bound: Mapping[tuple[str, str], str],
+    local: Callable[[str], str],
+    nodes: Mapping[str, Node],
+) -> dict[str, Any]:
     job: dict[str, Any] = {"type": node.kind}
+    if node.control is not None:
+        job.update(control_fields(node.control, nodes))
+        gathered = {p.name: bound[node.name, p.name] for p in node.component.outputs if (node.name, p.name) in bound}
+        if gathered:
+            job["outputs"] = {port: f"${{{{parent.outputs.{name}}}}}" for port, name in gathered.items()}
+        return job
     if isinstance(extra.component, str):
         job["trial" if node.kind == "sweep" else "component"] = extra.component
     if node.title and node.title != node.name:

@@ -44,10 +44,13 @@ class Sources(NamedTuple):
     inputs: Mapping[str, PipelineInput]
     facts: Mapping[str, str]  # Facts name -> file
     output: Callable[[str, str], str]  # node, port -> path
+    values: frozenset[tuple[str, str]] = frozenset()  # nodes' ports whose files hold a value
 
 
 def sources(graph: Graph, facts: Mapping[str, str], output: Callable[[str, str], str]) -> Sources:
-    return Sources({i.parameter.name: i for i in graph.inputs}, facts, output)
+    ports = ((n.name, p) for n in graph.nodes for p in n.component.outputs)
+    values = frozenset((name, p.name) for name, p in ports if p.azure_type in PRIMITIVES)
+    return Sources({i.parameter.name: i for i in graph.inputs}, facts, output, values)
 
 
 def needs(node: Node) -> dict[str, None]:
@@ -108,6 +111,8 @@ def _given(parameter: Parameter, binding: Binding, where: Sources, node: Node) -
             return _local(name, binding, parameter, node)
         case FromNode(node=other, port=port):
             path = where.output(other, port)
+            if (other, port) in where.values and parameter.azure_type in PRIMITIVES:
+                return _value(name, _written(path, parameter, node), node)
             return Given(name, path, path, mode=binding.mode or parameter.mode)
         case FromInput(name=source):
             item = _pipeline_input(source, where, node)
@@ -148,6 +153,18 @@ def _value(name: str, text: str, node: Node) -> Given:
     if node.gates and name == GATES:  # where a gate is written must not decide whether its step runs again
         identity = re.sub(r'"span": "(?:[^"\\]|\\.)*"', '"span": ""', text)
     return Given(name, text, identity=identity)
+
+
+def _written(path: str, parameter: Parameter, node: Node) -> str:
+    """The value that a step wrote for an output that is one. Raises BindingError."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read().strip()
+    except (OSError, ValueError) as error:
+        raise BindingError(
+            "MLP0907", f"input `{parameter.name}` of `{node.title}` is no value: {error}", span=node.span
+        ) from None
+    return text.capitalize() if parameter.azure_type == "boolean" else text
 
 
 def _pipeline_input(name: str, where: Sources, node: Node) -> PipelineInput:

@@ -84,7 +84,7 @@ CASES: list[tuple[str, str, list[tuple[str, str]]]] = [
     ("pipelines that differ in case alone", pipeline(PEOPLE, SPLIT, after=pipeline(PEOPLE, SPLIT).replace("pipeline p", "pipeline P")), [("MLP0104", "P")]),
     ("declassify of nothing", pipeline(PRIVATE, SPLIT.replace("people\n  }", 'people\n    declassify tset "x"\n  }')), [("MLP0303", "tset")]),
     ("when on a stage", pipeline("  param c: bool = true\n", PEOPLE, SPLIT.replace("tabular.split {", "tabular.split when c {")), [("MLP0310", "c")]),
-    ("repeat, loudly", pipeline(PEOPLE, "  repeat r up to 5 until q.passed {\n    prepare split using tabular.split {\n      table = people\n      sede = 1\n    }\n  }\n"), [("MLP0310", "repeat"), ("MLP0101", "q.passed"), ("MLP0203", "sede")]),
+    ("repeat, loudly", pipeline(PEOPLE, "  repeat r up to 5 until q.passed {\n    prepare split using tabular.split {\n      table = people\n      sede = 1\n    }\n  }\n"), [("MLP0310", "repeat"), ("MLP0101", "q"), ("MLP0203", "sede")]),
     ("a released model is no private one", pipeline(PRIVATE, TRAINED, RELEASED, "  output m = released {\n    name = \"x\"\n  }\n"), []),
 ]  # fmt: skip
 

@@ -84,6 +84,14 @@ def test_a_template_joins_text_and_references(go: Go) -> None:
     assert text(result, "b") == f"at {result.steps['a'].outputs['out']} with 0.5"
 
 
+@pytest.mark.parametrize(("azure_type", "written", "seen"), [("boolean", "true", "True"), ("string", "so so", "so so")])
+def test_an_output_that_is_a_value_is_handed_over_as_one(go: Go, azure_type: str, written: str, seen: str) -> None:
+    a = step("a", f"echo {written} > ${{{{outputs.v}}}}", outputs=(OutputPort("v", azure_type, azure_type),))
+    c = component("printf '%s' '${{inputs.v}}' > ${{outputs.out}}", (Parameter("v", azure_type, azure_type),), ("out",))
+    b = Node("b", "b", "step", "command", c, (("v", FromNode("a", "v")),))
+    assert text(go(graph(a, b)), "b") == seen
+
+
 @pytest.mark.parametrize("referred", [False, True])
 @pytest.mark.parametrize(
     ("mode", "own_copy"), [(None, False), ("ro_mount", False), ("download", True), ("rw_mount", True)]

@@ -99,7 +99,9 @@ class _Pipeline:
         if owner is None:
             return None
         self._look_ahead(scope)
-        stages = Stages(self.program, scope, Feeds(set(outputs)))
+        stages = Stages(
+            self.program, scope, Feeds({name: Fields(field.value).text("type") for name, field in outputs.items()})
+        )
 
         def statements(names: list[str]) -> list[Statement]:
             return [

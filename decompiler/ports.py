@@ -86,9 +86,9 @@ def _mapping_value(fields: Fields, site: Site) -> str:
 
 
 class Feeds:
-    """Which port of which job feeds which output of the pipeline."""
+    """Which port of which job feeds which output of the pipeline; the outputs with their types, as far as said."""
 
-    def __init__(self, outputs: set[str]) -> None:
+    def __init__(self, outputs: dict[str, str]) -> None:
         self.outputs = outputs
         self.by_output: dict[str, tuple[str, str]] = {}
 
@@ -119,8 +119,10 @@ def _read_output(side: Fields, port: str, job: str, site: Site, inline: bool, fe
     if is_null(field.value) or (field.value.is_mapping and not field.value.fields()):
         side.take_name(port)
     elif field.value.is_scalar:
-        if feeds.claim(pipeline_output(field.value.text), job, port):
+        output = pipeline_output(field.value.text)
+        if feeds.claim(output, job, port):
             side.take_name(port)
+            text = PORT_TYPES.get(feeds.outputs[output], "")  # Azure ML gives the port the type of the output
     elif field.value.is_mapping:
         fields = side.inner(port)
         assert fields is not None

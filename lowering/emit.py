@@ -60,7 +60,15 @@ def merge(document: dict[str, Any], extra: Mapping[str, Any]) -> None:
         if isinstance(held, dict) and isinstance(value, Mapping):
             merge(held, value)
             value = held
+        elif isinstance(value, Mapping):
+            value = merged({}, value)  # a mapping of its own: the next field that goes into it is none of the extra's
         document[key] = value
+
+
+def merged(document: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """The document, once `merge` has put fields into it."""
+    merge(document, extra)
+    return document
 
 
 def quoted(text: str) -> str:

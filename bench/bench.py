@@ -23,7 +23,7 @@ OUT = ROOT / ".bench"
 PYTHON = sys.executable
 MLP = str(Path(PYTHON).parent / "mlp")
 SIZES = (10, 100, 1_000, 10_000)
-PARTS = ("cli", "dsl", "compiler", "lowering", "runner")
+PARTS = ("cli", "dsl", "compiler", "lowering", "decompiler", "runner")
 PEER_SIZES = (10, 100, 1_000)
 
 
@@ -56,8 +56,13 @@ TARGETS = (
         "azure-ai-ml / mlp compile, 1,000 stages", ("azure-ai-ml load", 1000), ("mlp compile", 1000), 15, least=True
     ),
     *(
+        Target(f"azure-ai-ml / {name}, {size} stages", ("azure-ai-ml load", size), (name, size), 1, least=True)
+        for name in ("mlp import", "mlp check, of YAML")
+        for size in (10, 1000)
+    ),
+    *(
         Target(f"{name}, 10,000 / 1,000 stages", (name, 10_000), (name, 1000), 12, least=False)
-        for name in ("mlp check", "mlp fmt", "mlp compile")
+        for name in ("mlp check", "mlp fmt", "mlp compile", "mlp import")
     ),
 )
 
@@ -81,9 +86,14 @@ def tasks(folder: Path, quick: bool) -> list[Task]:
             Task("mlp fmt", size, [MLP, "fmt", "--check", str(program)], rounds),
             Task("mlp compile", size, compile_, rounds),
         ]
+        subprocess.run(compile_, check=True, capture_output=True)
+        job = build / f"chain_{size}" / "pipeline.yml"
+        imported = [MLP, "import", str(job), "-o", str(folder / f"imported_{size}.mlp"), "--force"]
+        found += [
+            Task("mlp import", size, imported, rounds),
+            Task("mlp check, of YAML", size, [MLP, "check", str(job)], rounds),
+        ]
         if size in PEER_SIZES:
-            subprocess.run(compile_, check=True, capture_output=True)
-            job = build / f"chain_{size}" / "pipeline.yml"
             slow = size >= 1000
             if not (quick and slow):
                 load = [PYTHON, str(ROOT / "bench" / "azure_load.py"), str(job)]

@@ -25,13 +25,15 @@ def compile_file(
     profile: str | None = None,
     pipeline: str | None = None,
     params: Mapping[str, str] = {},
+    source: "Source | None" = None,
 ) -> Compilation:
     """The Graphs of a file under one profile. Never raises on a user's mistake.
 
-    ``pipeline`` restricts to one, ``params`` are values for its parameters as text (`epsilon` → `0.5`)."""
+    ``pipeline`` restricts to one, ``params`` are values for its parameters as text (`epsilon` → `0.5`). ``source`` is
+    the text to take instead of the file's: ``path`` then says what its paths are relative to."""
     from mlp_lang.compiler.files import compile_pipelines
 
-    return Compilation(*compile_pipelines(path, profile, pipeline, params))
+    return Compilation(*compile_pipelines(path, profile, pipeline, params, source))
 
 
 def compile_definitions(path: Path, *, profile: str | None = None) -> "tuple[tuple[Definition, ...], list[Diagnostic]]":

@@ -38,14 +38,18 @@ def _uncollected() -> Iterator[None]:
 
 
 def compile_pipelines(
-    path: Path, profile: str | None, pipeline: str | None, params: Mapping[str, str]
+    path: Path,
+    profile: str | None,
+    pipeline: str | None,
+    params: Mapping[str, str],
+    source: Source | None = None,
 ) -> tuple[tuple[Graph, ...], list[Diagnostic], tuple[Definition, ...]]:
     """The Graphs of a file under one profile and what else it defines, none if there are errors; and all diagnostics.
 
     Who asks for one pipeline gets no Definitions: they belong to the file."""
     with _uncollected():
         report = Report()
-        program = load(path, report)
+        program = load(path, report, source)
         module = program.root
         if module is None:
             return (), report.findings, ()

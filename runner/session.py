@@ -91,7 +91,7 @@ def run(
         return RunResult("failed", "", {}, {}, tuple(findings))
     try:
         if chosen.taken:
-            from mlp_lang.runner.plan import lacking
+            from mlp_lang.runner.planning import lacking
 
             lacks = lacking(graph, chosen, folder, resume, where, have, cache, force)
             if lacks:

@@ -5,19 +5,8 @@ from typing import Any
 
 import click
 
-_BYTES = {
-    "": 1,
-    "b": 1,
-    "k": 10**3,
-    "kb": 10**3,
-    "m": 10**6,
-    "mb": 10**6,
-    "g": 10**9,
-    "gb": 10**9,
-    "t": 10**12,
-    "tb": 10**12,
-}
-_BYTES |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
+_BYTES = {"": 1, "b": 1} | {f"{p}{b}": 1000**i for i, p in enumerate("kmgt", 1) for b in ("", "b")}
+_BYTES |= {f"{p}ib": 1024**i for i, p in enumerate("kmgt", 1)}
 _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 
 

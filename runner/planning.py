@@ -145,6 +145,8 @@ class _Planner:
                 return self._said(node, "lacks", f"{names} is not there")
             if once or self.force:
                 return self._said(node, "run", _ONCE if once else _FORCED)
+            if next(last_entries(self.home, self.graph.name, node.name), None) is None:
+                return self._said(node, "run", _NEVER)
             return self._said(node, "maybe", f"it needs {names}, and runs if that gives something new")
         try:
             given = given_inputs(node, self.sources) if node.deployment is None else []
@@ -186,7 +188,7 @@ class _Planner:
                 return "its result is in an earlier run, and not in the cache"
             if isinstance(parts, dict):
                 return f"changed: {', '.join(changes(parts, key.parts)) or 'something that was not noted'}"
-        return "it has not run here yet"
+        return _NEVER
 
     def _said(self, node: Node, action: str, why: str, seconds: float | None = None) -> Planned:
         if seconds is None and action in ("run", "maybe"):
@@ -196,6 +198,7 @@ class _Planner:
 
 
 _ONCE = "it never gives the same twice (`is_deterministic: false`)"
+_NEVER = "it has not run here yet"
 _FORCED = "it is made to (`--force` or `force_rerun`)"
 
 

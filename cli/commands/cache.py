@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from collections.abc import Container, Sequence
 from typing import Any
 
 import click
@@ -137,16 +138,13 @@ def spell_age(seconds: float) -> str:
     return f"{max(0.0, seconds):.0f} s"
 
 
-def columns(rows: list[tuple[str, ...]], right: set[int] = frozenset()) -> str:  # type: ignore[assignment]
+def columns(rows: Sequence[tuple[str, ...]], right: Container[int] = ()) -> str:
     """A table whose columns are as wide as they need to be."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        "  ".join(
-            f"{cell:>{w}}" if i in right else f"{cell:<{w}}"
-            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
+    lines = []
+    for row in rows:
+        cells = enumerate(zip(row, widths, strict=True))
+        lines.append("  ".join(f"{cell:>{w}}" if i in right else f"{cell:<{w}}" for i, (cell, w) in cells))
     return "\n".join(line.rstrip() for line in lines)
 
 

@@ -17,9 +17,7 @@ from mlp_lang.cli.output import missing, write_whole
     ),
 )
 @click.argument("run", shell_complete=runs)
-@click.option(
-    "-o", "--out", type=click.Path(dir_okay=False), help="The page to write.  [default: report.html of the run]"
-)
+@click.option("-o", "--out", type=click.Path(dir_okay=False), help="The page.  [default: report.html of the run]")
 def command(run: str, out: str | None) -> int:
     """Write a report of RUN (its folder, or its name in `mlp runs`): graph, times, metrics, gates, privacy, lineage.
 

@@ -4,6 +4,7 @@ import gc
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,12 @@ from mlp_lang.cli.output import exit_code, missing, report
 from mlp_lang.cli.programs import parameters
 from mlp_lang.cli.quantities import SIZE
 
-_STEPS = {"multiple": True, "metavar": "STEPS", "shell_complete": steps}
 _MUST_STAND = ("profile", "pipeline", "param", "data", "only", "first", "until")
 """Options that decide what a run is: one that is resumed without its program has those that it was started with."""
+
+
+def _steps(*names: str, help: str) -> Callable[[Any], Any]:
+    return click.option(*names, multiple=True, metavar="STEPS", shell_complete=steps, help=help)
 
 
 @click.command(
@@ -44,9 +48,9 @@ _MUST_STAND = ("profile", "pipeline", "param", "data", "only", "first", "until")
     "--param", multiple=True, metavar="NAME=VALUE", shell_complete=params, help="Value of a `param`; repeatable."
 )
 @click.option("--data", multiple=True, metavar="NAME=PATH", help="A local path for a `data`; repeatable.")
-@click.option("--only", **_STEPS, help="These steps alone; what they need comes from the cache or an earlier run.")
-@click.option("--from", "first", **_STEPS, help="These steps and all that need them; the rest as with --only.")
-@click.option("--until", **_STEPS, help="These steps and all that they need.")
+@_steps("--only", help="These steps alone; what they need comes from the cache or an earlier run.")
+@_steps("--from", "first", help="These steps and all that need them; the rest as with --only.")
+@_steps("--until", help="These steps and all that they need.")
 @click.option("--dry-run", "dry", is_flag=True, help="Say what would run and why, and what is cached; do nothing.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Steps that run at a time.  [default: the cores here]")
 @click.option("--memory", type=SIZE, help="End a step whose processes hold more: 500MB, 2GB.")
@@ -58,6 +62,7 @@ _MUST_STAND = ("profile", "pipeline", "param", "data", "only", "first", "until")
 @click.pass_context
 def command(
     context: click.Context,
+    /,
     file: str,
     out: str | None,
     jobs: int | None,
@@ -123,9 +128,7 @@ def _as_before(
 ) -> tuple[str, str, dict[str, Any]]:
     """The program and the options of the run in a folder, which is to be resumed."""
     if not resume:
-        raise click.BadParameter(
-            f"{folder!r} is a directory; --resume goes on with the run in it.", param_hint="'FILE'"
-        )
+        raise click.BadParameter(f"{folder!r} is a directory; --resume goes on with its run.", param_hint="'FILE'")
     if out is not None:
         raise click.UsageError("Name the folder of the run once: `mlp run --resume FOLDER`.")
     given = [name for name in _MUST_STAND if asked[name]]

@@ -10,7 +10,7 @@ _BYTES |= {f"{p}ib": 1024**i for i, p in enumerate("kmgt", 1)}
 _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
-class _Quantity(click.ParamType):
+class _Quantity(click.ParamType[int]):
     def __init__(self, name: str, units: dict[str, int], example: str) -> None:
         self.name = name
         self.units = units

@@ -224,6 +224,8 @@ class _Session:
         status = "failed"
         try:
             self.progress.begin(self.graph, _shown(self.folder.path))
+            for name in self.outcomes:
+                self.progress.step(name, "omitted", 0.0)
             self._loop()
             self._place_outputs()
             status = self._status()

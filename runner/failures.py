@@ -103,7 +103,7 @@ def not_there(node: Node, why: str) -> Diagnostic:
 
 def no_journal(error: OSError, graph: Graph) -> Diagnostic:
     """The journal cannot be written, so nothing more is begun."""
-    found = os_failed(error, None, graph, "write the journal of the run:")
+    found = os_failed(error, None, graph, "write the journal of the run")
     return found._replace(code="MLP0923", notes=("what had finished is kept; what ran was stopped",))
 
 

@@ -5,6 +5,7 @@ import fcntl
 import os
 import shutil
 import signal
+import time
 from typing import IO, Any
 
 from mlp_lang.runner import journal
@@ -15,6 +16,10 @@ from mlp_lang.runner.store import read_json, write_json
 RECORD = "run.json"
 REPORT = "report.html"
 _PARTS = ("steps", "outputs", "facts", RECORD, REPORT, journal.JOURNAL)
+
+LOOKS = 10
+"""Times, a twentieth of a second apart, that a folder's lock is asked for: what a killed run was just starting holds it
+for a moment longer."""
 
 
 class FolderError(Exception):
@@ -81,13 +86,13 @@ def open_new(folder: str | None, home: str, pipeline: str) -> RunFolder:
         )
     os.makedirs(path, exist_ok=True)
     others = set(os.listdir(path)) - {".lock"}
-    if others and read_record(path) is None:
+    if others and journal.JOURNAL not in others and read_record(path) is None:
         raise FolderError(
             "MLP0914",
             f"`{folder}` holds files and no run of mlp, so it stays as it is",
             "choose an empty folder, or a new one, with `-o DIR`",
         )
-    lock = _lock(path)
+    lock = _lock(path, LOOKS)
     for part in _PARTS:
         remove(os.path.join(path, part))
     return RunFolder(path, lock)
@@ -108,7 +113,7 @@ def open_again(folder: str, pipeline: str) -> RunFolder:
         )
     if record["pipeline"] != pipeline:
         raise FolderError("MLP0912", f"`{folder}` holds a run of `{record['pipeline']}`, not of `{pipeline}`")
-    lock = _lock(path)
+    lock = _lock(path, LOOKS)
     _end_leftovers(path)
     for part in ("outputs", "facts", RECORD, REPORT):
         remove(os.path.join(path, part))
@@ -161,16 +166,21 @@ def read_record(folder: str) -> dict[str, Any] | None:
     )
 
 
-def _lock(path: str) -> IO[str]:
+def _lock(path: str, looks: int = 1) -> IO[str]:
     lock = open(os.path.join(path, ".lock"), "w", encoding="utf-8")  # noqa: SIM115 - held until the run ends
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.close()
-        raise FolderError(
-            "MLP0914", f"another run is writing to `{path}`", "wait for it, or choose another folder"
-        ) from None
-    return lock
+    while True:
+        looks -= 1
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock
+        except OSError:
+            if looks > 0:
+                time.sleep(0.05)
+                continue
+            lock.close()
+            raise FolderError(
+                "MLP0914", f"another run is writing to `{path}`", "wait for it, or choose another folder"
+            ) from None
 
 
 class Scratch:

@@ -106,10 +106,12 @@ def run(
         return RunResult("failed", "", {}, {}, (*findings, refused))
     except OSError as error:
         return RunResult("failed", "", {}, {}, (*findings, failures.os_failed(error, None, graph, "write")))
+    scratch = None
     try:
         remember(where, place_.path)
+        scratch = Scratch(where)
         session = _Session(
-            graph, place_, where, have, jobs, cache, resume, tracking, progress or Silent(), grace, findings
+            graph, place_, where, have, jobs, cache, resume, tracking, progress or Silent(), grace, findings, scratch
         )
         session.prepare(chosen, force, memory, backoff, dict(call or {}))
         result = session.run()
@@ -117,6 +119,8 @@ def run(
         broken = failures.os_failed(error, None, graph, "write")
         return RunResult("failed", place_.path, {}, {}, (*findings, broken))
     finally:
+        if scratch is not None:
+            scratch.remove()
         place_.release()
     if report and result.record:
         try:
@@ -142,6 +146,7 @@ class _Session:
         progress: Progress,
         grace: float,
         findings: list[Diagnostic],
+        scratch: Scratch,
     ) -> None:
         self.graph = graph
         self.folder = folder
@@ -161,7 +166,7 @@ class _Session:
         self.parameters, self.data = shown_parameters(graph)
         known: dict[str, str] = {}
         facts = write_facts(graph, folder.path, known)
-        self.scratch = Scratch(home)
+        self.scratch = scratch
         experiment = graph.experiment or graph.name
         tags = {**graph.tags, "mlp.pipeline": graph.name, "mlp.run": folder.path}
         if graph.profile is not None:
@@ -244,7 +249,6 @@ class _Session:
                     )
             self.shop.warden.dismiss()
             self.shop.memory.close()
-            self.scratch.remove()
             for number, handler in previous.items():
                 signal.signal(number, handler)
         self._end(status)
@@ -255,7 +259,10 @@ class _Session:
             status = made["status"] = "failed"
             self.findings.append(failures.no_journal(self.journal.problem, self.graph))
         else:
-            self.folder.write_record(made)
+            try:
+                self.folder.write_record(made)
+            except OSError as error:  # the journal has it all
+                self.findings.append(failures.os_failed(error, None, self.graph, "write the record of the run"))
         return RunResult(status, self.folder.path, made, self.outcomes, (*self.findings, *ended))
 
     def _loop(self) -> None:

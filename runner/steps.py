@@ -131,7 +131,10 @@ def execute(node: Node, shop: Shop, control: Control, started: Callable[[], None
         while True:
             attempts += 1
             shop.journal.append("started", step=node.name, attempt=attempts)
-            outcome = _attempt(node, given, check, key, attempts, shop, control, begun)
+            try:
+                outcome = _attempt(node, given, check, key, attempts, shop, control, begun)
+            finally:
+                remove(_scratch(node, attempts, shop))  # what failed may have filled the disk
             if outcome.status.succeeded or attempts >= tries or control.cancelled:
                 return outcome
             if failures.gate_failed(failures.last_line(os.path.join(folder, "log.txt"))):
@@ -189,6 +192,10 @@ def _placed(stored: Stored, folder: str) -> bool:
     return True
 
 
+def _scratch(node: Node, number: int, shop: Shop) -> str:
+    return os.path.join(shop.scratch, f"{node.name}-{number}")
+
+
 def _attempt(
     node: Node,
     given: list[Given],
@@ -201,7 +208,7 @@ def _attempt(
 ) -> Outcome:
     folder = shop.folder.step(node.name)
     log = os.path.join(folder, "log.txt")
-    scratch = os.path.join(shop.scratch, f"{node.name}-{number}")
+    scratch = _scratch(node, number, shop)
     made = os.path.join(scratch, "made")
     work = os.path.join(scratch, "code")
     os.makedirs(os.path.join(made, "outputs"))
@@ -252,8 +259,7 @@ def _attempt(
         return failed._replace(diagnostic=failures.timed_out(node, log))
     code.keep_artifacts(work, os.path.join(made, "artifacts"))
     if exit_code != 0:
-        for name in os.listdir(made):  # what a failed gate judged is worth reading
-            place_whole(os.path.join(made, name), os.path.join(folder, name))
+        _keep_reports(ports, made, folder)
         found = findings.read(ports, {p: os.path.join(folder, "outputs", p) for p in outputs})
         message = failures.step_failed(node, exit_code, log, number, shop.scratch)
         return failed._replace(metrics=found.metrics, gates=found.gates, release=found.release, diagnostic=message)
@@ -261,7 +267,6 @@ def _attempt(
         if (what := _lacking(outputs[port.name], port)) is not None:
             return failed._replace(diagnostic=failures.no_output(node, port.name, log, what))
     stored = _keep(node, key, made, outputs, folder, took, ended.resources, shop)
-    shutil.rmtree(scratch, ignore_errors=True)
     return _outcome(Status.COMPLETED, node, stored, folder, begun, number, shop, key)
 
 
@@ -307,6 +312,7 @@ def _run(
         if number > 1:
             stream.write(f"--- attempt {number} ---\n".encode())
             stream.flush()
+        before = ended_for_memory()
         with control.lock:
             if control.cancelled:
                 raise CancelledError
@@ -318,7 +324,6 @@ def _run(
     shop.journal.append("process", step=node.name, pid=process.pid, birth=birth(process.pid))
     shop.watch.add(process.pid, lambda: process.stop(signal.SIGKILL))
     control.wake()
-    before = ended_for_memory()
     exit_code = process.wait()
     peak, beyond = shop.watch.remove(process.pid)
     by_system = exit_code in (-signal.SIGKILL, 128 + signal.SIGKILL) and ended_for_memory() > before
@@ -414,6 +419,15 @@ def _keep(
     if not ours and (others := load(kept, key.text)) is not None and _placed(others, folder):
         return others._replace(folder=folder)  # another run was first: all runs go on with one result
     return Stored(folder, digests, took, 0, document)
+
+
+def _keep_reports(ports: tuple[OutputPort, ...], made: str, folder: str) -> None:
+    """Of what a failed step made, what is worth reading: what it judged by, and its artifacts. Nothing builds on it."""
+    kept = [os.path.join("outputs", port.name) for port in ports if port.type.removesuffix("?") in findings.REPORTS]
+    for name in (*kept, "artifacts"):
+        if os.path.exists(os.path.join(made, name)):
+            os.makedirs(os.path.dirname(os.path.join(folder, name)), exist_ok=True)
+            place_whole(os.path.join(made, name), os.path.join(folder, name))
 
 
 def _move(made: str, folder: str) -> None:

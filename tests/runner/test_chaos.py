@@ -1,4 +1,4 @@
-"""Killing the runner at random moments, again and again, and many runs on one cache: nothing is lost, nothing done twice.
+"""A runner that is killed at random moments, and many runs on one cache: nothing is lost, nothing done twice.
 
 Runners are forked off this process, so that a start costs next to nothing and a kill falls anywhere in a run.
 """
@@ -9,13 +9,12 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
 
 import jsonschema
 import pytest
 from mlp_lang.compiler.graph import FromNode, Graph, PipelineOutput
 from mlp_lang.runner import run
-from mlp_lang.runner.folder import alive, read_record
+from mlp_lang.runner.folder import read_record
 from mlp_lang.runner.journal import events, state_of
 from mlp_lang.runner.resources import having
 from mlp_lang.runner.store import load, read_json
@@ -25,8 +24,9 @@ from runner.hand_made import graph, step
 from runner.test_record import SCHEMA
 
 pytestmark = pytest.mark.slow
-SEED, KILLS, STEPS, LATEST = 20240607, 110, 30, 0.12
-"""LATEST: seconds after its start at which a runner is killed at the latest; it needs some twenty times that in all."""
+SEED, KILLS, STEPS, LATEST = 20240607, 110, 30, 0.25
+"""LATEST: seconds after its start at which a runner is killed at the latest, a fourth of what a run needs undisturbed;
+a little more after each kill that came before any step was finished, so that a busy machine gets on, too."""
 
 
 def pipeline(effects: Path, steps: int = STEPS) -> Graph:
@@ -46,19 +46,15 @@ def pipeline(effects: Path, steps: int = STEPS) -> Graph:
 def fork(work: Callable[[], object]) -> int:
     """Run something in a process of its own; its exit status says whether it raised."""
     pid = os.fork()
-    if pid:
-        return pid
-    _child(work)
-
-
-def _child(work: Callable[[], object]) -> NoReturn:
-    code = 1
-    try:
-        os.setpgid(0, 0)
-        work()
-        code = 0
-    finally:
-        os._exit(code)
+    if not pid:
+        code = 1
+        try:
+            os.setpgid(0, 0)
+            work()
+            code = 0
+        finally:
+            os._exit(code)
+    return pid
 
 
 def going(place: Path, made: Graph, resume: bool) -> int:
@@ -99,25 +95,27 @@ def test_a_runner_that_is_killed_over_a_hundred_times_loses_nothing(tmp_path: Pa
     calm, made = new_place(tmp_path, 0)
     assert run(made, calm / "out", home=calm / "home", tracking=False, jobs=2, report=False).status == "completed"
     expected = digests(calm / "out")
-    kills = torn = pipelines = 0
+    kills = pipelines = 0
     while kills < KILLS:
         pipelines += 1
         place, made = new_place(tmp_path, pipelines)
         done: set[str] = set()
         before: dict[str, int] = {}
+        barren = 0
         while True:
             pid = going(place, made, resume=state_of(str(place / "out")) is not None)
-            time.sleep(chance.uniform(0, LATEST))
-            os.kill(pid, signal.SIGKILL)
+            if kills < KILLS:
+                time.sleep(chance.uniform(0, LATEST * 1.3**barren))
+                os.kill(pid, signal.SIGKILL)
             _, status = os.waitpid(pid, 0)
             now = counts(place / "effects")
             assert all(now[name] == before[name] for name in done), "a finished step ran again"
             still = finished(place / "out")
             assert done <= still, "the journal forgot a step"
+            barren = 0 if still > done else barren + 1
             done, before = still, now
             killed = os.WIFSIGNALED(status)
             kills += killed
-            torn += (place / "out" / "journal.jsonl").exists() and alive(str(place / "out"))
             if not killed:
                 assert os.WEXITSTATUS(status) == 0
                 break
@@ -127,14 +125,13 @@ def test_a_runner_that_is_killed_over_a_hundred_times_loses_nothing(tmp_path: Pa
         assert set(counts(place / "effects")) == set(expected)
         assert no_processes(place), "a step outlived its runner"
         assert not any((place / "home" / "scratch").iterdir())
-        assert not [p for p in (place / "out").rglob(".new-*")]
+        assert not list((place / "out").rglob(".new-*"))
         for entry in (place / "home" / "cache").glob("*/*"):
             assert load(str(entry), entry.name) is not None, "half an entry in the cache"
         record = read_json(str(place / "out" / "run.json"))
         jsonschema.validate(record, SCHEMA)
         assert record == read_record(str(place / "out"))
         assert (place / "out" / "outputs" / "last").read_bytes() == (calm / "out" / "outputs" / "last").read_bytes()
-    assert torn == 0
 
 
 def test_eight_runs_on_one_cache_end_with_one_result(tmp_path: Path) -> None:

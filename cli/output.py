@@ -63,3 +63,9 @@ def missing(command: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise click.UsageError(f"mlp {command} needs {error.name}: pip install 'mlp-lang[run]'") from None
+
+
+def sentence(error: Exception) -> str:
+    """What an error says, with a full stop unless it asks something."""
+    said = str(error)
+    return said if said.endswith("?") else f"{said}."

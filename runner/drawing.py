@@ -77,12 +77,17 @@ def timeline(record: Mapping[str, Any]) -> dict[str, Any]:
             "state": s["status"],
             "x": round(1000 * s["started"] / whole, 2),
             "width": max(2.0, round(1000 * s["seconds"] / whole, 2)),
-            "said": f"{s['title']}: {s['status']}, from {s['started']:.1f}s on for {spell_seconds(s['seconds'])}",
-            "took": spell_seconds(s["seconds"]),
+            "said": f"{s['title']}: {s['status']}, from {s['started']:.1f}s on for {spell_time(s['seconds'])}",
+            "took": spell_time(s["seconds"]),
         }
         for s in sorted(began, key=lambda s: s["started"])
     ]
     return {"bars": bars, "ticks": [(round(1000 * t / whole, 2), _tick(t)) for t in _ticks(whole)]}
+
+
+def spell_time(seconds: float) -> str:
+    """As `spell_seconds`, and `40 ms` below a second."""
+    return f"{1000 * seconds:.0f} ms" if seconds < 1 else spell_seconds(seconds)
 
 
 def _ticks(whole: float) -> list[float]:
@@ -105,7 +110,7 @@ def _box(step: Mapping[str, Any]) -> dict[str, Any]:
     state = step["status"]
     said = f"{MARKS[state]} {state}"
     if state in ("completed", "failed", "cancelled") and step["seconds"]:
-        said += f" {spell_seconds(step['seconds'])}"
+        said += f" {spell_time(step['seconds'])}"
     return {
         "kind": "step",
         "state": state,

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from mlp_lang.runner.drawing import MARKS, graph, timeline
+from mlp_lang.runner.drawing import MARKS, graph, spell_time, timeline
 from mlp_lang.runner.folder import REPORT
-from mlp_lang.runner.progress import spell_seconds
 from mlp_lang.runner.resources import spell_bytes
 
 IMAGES = {
@@ -50,7 +49,7 @@ def report_of(folder: str, record: Mapping[str, Any], base: str) -> str:
         lstrip_blocks=True,
     )
     templates.filters.update(
-        seconds=lambda s: spell_seconds(float(s)), bytes=lambda b: spell_bytes(float(b)), number=_number
+        seconds=lambda s: spell_time(float(s)), bytes=lambda b: spell_bytes(float(b)), number=_number
     )
 
     def link(path: str) -> str:
@@ -80,7 +79,7 @@ def _tiles(record: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Figures that stand at the top: what, how much, a word on it."""
     steps = record["steps"]
     states = [s["status"] for s in steps]
-    yield "took", spell_seconds(record["seconds"]), f"{record['jobs']} at a time"
+    yield "took", spell_time(record["seconds"]), f"{record['jobs']} at a time"
     yield "ran", str(states.count("completed")), f"of {len(steps)} steps"
     yield "cached", str(states.count("cached")), "taken from earlier runs"
     if failed := states.count("failed"):
@@ -90,7 +89,7 @@ def _tiles(record: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     ran = [s for s in steps if s["status"] in ("completed", "failed") and s["resources"]]
     cpu = sum(s["resources"]["cpu_seconds"] or 0 for s in ran)
     if ran:
-        yield "CPU", spell_seconds(cpu), "of all steps that ran"
+        yield "CPU", spell_time(cpu), "of all steps that ran"
     peak = max(ran, key=lambda s: s["resources"]["peak_memory"] or 0, default=None)
     if peak is not None and peak["resources"]["peak_memory"]:
         yield "memory", spell_bytes(peak["resources"]["peak_memory"]), f"at most, in {peak['title']}"

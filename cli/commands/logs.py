@@ -5,7 +5,7 @@ import sys
 import click
 from mlp_lang.cli.completing import run_steps, runs
 from mlp_lang.cli.group import Help, examples
-from mlp_lang.cli.output import missing
+from mlp_lang.cli.output import missing, sentence
 
 
 @click.command(
@@ -28,9 +28,9 @@ def command(run: str, step: tuple[str, ...], follow: bool) -> int:
     try:
         there = print_logs(find_run(run), step, sys.stdout, follow=follow)
     except NoRunError as error:
-        raise click.BadParameter(f"{error}.", param_hint="'RUN'") from None
+        raise click.BadParameter(sentence(error), param_hint="'RUN'") from None
     except NoStepError as error:
-        raise click.BadParameter(f"{error}.", param_hint="'STEP'") from None
+        raise click.BadParameter(sentence(error), param_hint="'STEP'") from None
     if not there:
         sys.stderr.write("no log: none of these steps has run\n")
     return 0

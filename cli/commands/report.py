@@ -5,7 +5,7 @@ import sys
 import click
 from mlp_lang.cli.completing import runs
 from mlp_lang.cli.group import Help, examples
-from mlp_lang.cli.output import missing, write_whole
+from mlp_lang.cli.output import missing, sentence, write_whole
 
 
 @click.command(
@@ -32,7 +32,7 @@ def command(run: str, out: str | None) -> int:
     try:
         folder = find_run(run)
     except NoRunError as error:
-        raise click.BadParameter(f"{error}.", param_hint="'RUN'") from None
+        raise click.BadParameter(sentence(error), param_hint="'RUN'") from None
     record = read_record(folder)
     assert record is not None
     target = out or os.path.join(folder, REPORT)

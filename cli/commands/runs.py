@@ -7,7 +7,7 @@ import click
 from mlp_lang.cli.commands.cache import columns
 from mlp_lang.cli.completing import runs
 from mlp_lang.cli.group import Help, examples
-from mlp_lang.cli.output import missing
+from mlp_lang.cli.output import missing, sentence
 
 
 @click.command(
@@ -36,7 +36,7 @@ def command(run: str | None, pipeline: str | None, status: str | None, number: i
         try:
             folder = find_run(run)
         except NoRunError as error:
-            raise click.BadParameter(f"{error}.", param_hint="'RUN'") from None
+            raise click.BadParameter(sentence(error), param_hint="'RUN'") from None
         record = read_record(folder)
         assert record is not None
         sys.stdout.write(json.dumps(record, indent=2) + "\n" if form == "json" else summarise(record, folder))

@@ -22,13 +22,16 @@ LARGEST, ALTOGETHER, MOST = 2 << 20, 12 << 20, 40
 """Bytes of a plot, of all plots, and their number; what is beyond is a link."""
 
 
-def write_report(folder: str, record: Mapping[str, Any]) -> str:
-    """Write report.html into a run's folder, whole or not at all; its path. Raises OSError."""
+def write_report(folder: str, record: Mapping[str, Any], compiled: str | None = None) -> str:
+    """Write report.html into a run's folder, whole or not at all; its path. Raises OSError.
+
+    `compiled` is a folder for the template as Python code, which is half of the work.
+    """
     target = os.path.join(folder, REPORT)
     temporary = f"{target}.{os.getpid()}.new"
     try:
         with open(temporary, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(report_of(folder, record, folder))
+            file.write(report_of(folder, record, folder, compiled))
         os.replace(temporary, target)
     except BaseException:
         if os.path.exists(temporary):
@@ -37,9 +40,9 @@ def write_report(folder: str, record: Mapping[str, Any]) -> str:
     return target
 
 
-def report_of(folder: str, record: Mapping[str, Any], base: str) -> str:
+def report_of(folder: str, record: Mapping[str, Any], base: str, compiled: str | None = None) -> str:
     """The page's text; its links lead from the folder `base` to the run's. Raises OSError."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
 
     templates = Environment(
         loader=FileSystemLoader(os.path.join(os.path.dirname(__file__), "templates")),
@@ -47,6 +50,7 @@ def report_of(folder: str, record: Mapping[str, Any], base: str) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        bytecode_cache=FileSystemBytecodeCache(compiled) if compiled is not None else None,
     )
     templates.filters.update(
         seconds=lambda s: spell_time(float(s)), bytes=lambda b: spell_bytes(float(b)), number=_number

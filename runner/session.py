@@ -126,7 +126,9 @@ def run(
         try:
             from mlp_lang.runner.report import write_report
 
-            write_report(result.folder, result.record)
+            compiled = os.path.join(where, "templates")
+            os.makedirs(compiled, exist_ok=True)
+            write_report(result.folder, result.record, compiled)
         except Exception as error:  # what is left out of a report must not make a good run a bad one
             result = result._replace(diagnostics=(*result.diagnostics, failures.no_report(error, graph)))
     return result

@@ -149,7 +149,7 @@ def test_the_live_tree_shows_every_state(go: Go, capsys: pytest.CaptureFixture[s
         graph(step("a", "echo x > ${{outputs.out}}"), step("b", "false"), step("c", "true", after=("b",))),
         progress=progress,
     )
-    text = out.getvalue()
+    text = re.sub(r"\x1b\[[?0-9;]*[a-zA-Z]", "", out.getvalue())
     assert re.search(r"✓ a +\d+\.\ds", text) and re.search(r"✗ b +\d+\.\ds", text) and re.search("- c +skipped", text)
 
 

@@ -59,3 +59,33 @@ def programs(_: click.Context, __: click.Parameter, incomplete: str) -> list[Any
     from click.shell_completion import CompletionItem
 
     return [CompletionItem(incomplete, type="file")]
+
+
+def steps(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Stages of the program that the line names, as they are written; the last of several after commas."""
+    from mlp_lang.dsl.syntax import Pipeline, Stage
+
+    before, comma, last = incomplete.rpartition(",")
+    names = {s.name.text for i in _items(context) if isinstance(i, Pipeline) for s in i.items if isinstance(s, Stage)}
+    return sorted(f"{before}{comma}{n}" for n in names if n.startswith(last))
+
+
+def runs(_: click.Context, __: click.Parameter, incomplete: str) -> list[Any]:
+    """Names of runs, and folders by the shell's own means."""
+    from click.shell_completion import CompletionItem
+    from mlp_lang.runner.places import listing
+
+    named = [CompletionItem(r["name"], help=f"{r['status']}, {r['started'][:16]}") for r in listing()]
+    return [n for n in named if n.value.startswith(incomplete)] or [CompletionItem(incomplete, type="dir")]
+
+
+def run_steps(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Steps of the run that the line names."""
+    from mlp_lang.runner.folder import read_record
+    from mlp_lang.runner.places import NoRunError, find_run
+
+    try:
+        record = read_record(find_run(context.params.get("run") or (context.args or [""])[0]))
+    except NoRunError:
+        return []
+    return [s["name"] for s in (record or {"steps": []})["steps"] if s["name"].startswith(incomplete)]

@@ -1,8 +1,9 @@
 """From diagnostics and texts to the terminal and to files: colour where it is wanted, files whole or not at all."""
 
+import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TextIO
 
 from mlp_lang.dsl.diagnostics import Diagnostic, Severity
@@ -51,3 +52,20 @@ def write_whole(path: str, data: bytes) -> None:
         if os.path.exists(temporary):
             os.unlink(temporary)
         raise
+
+
+@contextlib.contextmanager
+def missing(command: str) -> Iterator[None]:
+    """Around the imports of what only some installations have: the absence of a package is said, with the remedy."""
+    import click
+
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise click.UsageError(f"mlp {command} needs {error.name}: pip install 'mlp-lang[run]'") from None
+
+
+def sentence(error: Exception) -> str:
+    """What an error says, with a full stop unless it asks something."""
+    said = str(error)
+    return said if said.endswith("?") else f"{said}."

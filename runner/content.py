@@ -1,10 +1,12 @@
 """From files and folders to digests of their content, remembered by size, times and inode in one SQLite file."""
 
+import contextlib
 import hashlib
 import os
 import sqlite3
 import threading
 import time
+from pathlib import Path
 from typing import NamedTuple
 
 SETTLED = 2.0
@@ -23,10 +25,15 @@ class Entry(NamedTuple):
 class Memory:
     """Digests of files that have not changed since. Safe for threads and several runs; forgets rather than fails."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, *, read_only: bool = False) -> None:
         self._lock = threading.Lock()
         self._fresh: dict[str, tuple[int, int, int, int, str]] = {}
         self._connection: sqlite3.Connection | None = None
+        if read_only:
+            with contextlib.suppress(sqlite3.Error):
+                address = f"{Path(file).absolute().as_uri()}?mode=ro"
+                self._connection = sqlite3.connect(address, uri=True, check_same_thread=False, isolation_level=None)
+            return
         try:
             os.makedirs(os.path.dirname(file), exist_ok=True)
             self._connection = sqlite3.connect(file, timeout=2, check_same_thread=False, isolation_level=None)
@@ -109,8 +116,11 @@ def executable(path: str) -> bool:
     return os.stat(path).st_mode & 0o100 != 0
 
 
-def walk(folder: str) -> list[tuple[str, str]]:
-    """Files under a folder as (relative path with '/', full path), in order; links are followed, circles are not."""
+def walk(folder: str, *, folders: bool = False) -> list[tuple[str, str]]:
+    """Files under a folder as (relative path with '/', full path), in order; links are followed, circles are not.
+
+    With `folders` also the folders, each before what is in it, their relative paths ending in '/'.
+    """
     found: list[tuple[str, str]] = []
     seen = {os.path.realpath(folder)}
     pending = [("", folder)]
@@ -125,6 +135,8 @@ def walk(folder: str) -> list[tuple[str, str]]:
                     if real:
                         seen.add(real)
                     pending.append((f"{prefix}{entry.name}/", entry.path))
+                    if folders:
+                        found.append(pending[-1])
                 elif entry.is_file():
                     found.append((prefix + entry.name, entry.path))
     return sorted(found)
@@ -174,10 +186,37 @@ def place(source: str, target: str) -> None:
         _link(source, target)
         return
     os.makedirs(target, exist_ok=True)
-    for name, full in walk(source):
+    for name, full in walk(source, folders=True):
         there = os.path.join(target, name)
-        os.makedirs(os.path.dirname(there), exist_ok=True)
-        _link(full, there)
+        if name.endswith("/"):
+            os.makedirs(there, exist_ok=True)
+        else:
+            _link(full, there)
+
+
+def place_whole(source: str, target: str) -> None:
+    """As `place`, the target appearing whole; what was there before gives way. Raises OSError."""
+    parent, name = os.path.split(target)
+    staging = os.path.join(parent, f".new-{name}")
+    remove(staging)
+    try:
+        place(source, staging)
+        remove(target)
+        os.rename(staging, target)
+    except BaseException:
+        remove(staging)
+        raise
+
+
+def remove(path: str) -> None:
+    """Take away a file, a link or a tree, if it is there. Raises nothing."""
+    import shutil
+
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
 
 
 def _link(source: str, target: str) -> None:

@@ -11,8 +11,12 @@ from mlp_lang.dsl.source import Source, Span
 from mlp_lang.runner.bindings import BindingError
 from mlp_lang.runner.environment import Lack, extra_for
 from mlp_lang.runner.progress import spell_seconds
+from mlp_lang.runner.resources import spell_bytes
 
 _REQUIRE = re.compile(r"require failed: (?P<text>.*) \((?P<why>[^()]*(?:\([^()]*\)[^()]*)*)\) at (?P<span>.*)\Z")
+_FREE = "free some space (`mlp cache prune`), or put the cache and the runs on another disk with MLP_HOME"
+NEARLY_NOTHING = 1 << 20
+"""Bytes left on a disk below which a failed step may have failed for that."""
 TAIL = 65536
 """Bytes of a log's end that are searched for the last word."""
 
@@ -43,7 +47,7 @@ def gate_failed(line: str) -> bool:
     return line.startswith("mlp: require failed: ")
 
 
-def step_failed(node: Node, code: int, log: str, attempts: int) -> Diagnostic:
+def step_failed(node: Node, code: int, log: str, attempts: int, disk: str = "") -> Diagnostic:
     """A step that ended with an exit code: the gate that failed, or what the step said last."""
     line = last_line(log)
     title = node.title or node.name
@@ -64,7 +68,72 @@ def step_failed(node: Node, code: int, log: str, attempts: int) -> Diagnostic:
     notes: tuple[str, ...] = (f"log: {log}",)
     if code == 137 or code == -signal.SIGKILL:
         notes = ("something outside ended it; where memory ran out, the system does", *notes)
-    return Diagnostic("MLP0902", f"`{title}` {ended}{tries}", place(node), label=_clip(said), notes=notes)
+    help = ""
+    if disk and (free := _free(disk)) is not None and free < NEARLY_NOTHING:
+        notes = (f"`{disk}` is on a disk with {spell_bytes(free)} left", *notes)
+        help = _FREE
+    return Diagnostic("MLP0902", f"`{title}` {ended}{tries}", place(node), label=_clip(said), notes=notes, help=help)
+
+
+def out_of_memory(node: Node, log: str, held: int, limit: int | None) -> Diagnostic:
+    """A step that was ended for the memory that it held (`held` bytes; 0 if the system ended it)."""
+    title = node.title or node.name
+    if held:
+        said = f"`{title}` needed more than its memory limit of {spell_bytes(limit or 0)}"
+        label = f"it held {spell_bytes(held)} when it was ended"
+        help = "give steps more with `--memory`, or this one less to do at a time"
+    else:
+        said = f"`{title}` was ended by the system, whose memory had run out"
+        label = ""
+        help = "run fewer steps at a time with `--jobs`, or find the step that takes too much with `--memory`"
+    return Diagnostic("MLP0922", said, place(node), label=label, notes=(f"log: {log}",), help=help)
+
+
+def not_there(node: Node, why: str) -> Diagnostic:
+    """A step whose results were to be taken, and are neither in the cache nor in an earlier run."""
+    title = node.title or node.name
+    return Diagnostic(
+        "MLP0921",
+        f"`{title}` is needed and was not asked for, and no result of it is there",
+        place(node),
+        label=why,
+        help=f"run it, too: `--until {node.name}` first, or without `--only` and `--from`",
+    )
+
+
+def no_journal(error: OSError, graph: Graph) -> Diagnostic:
+    """The journal cannot be written, so nothing more is begun."""
+    found = os_failed(error, None, graph, "write the journal of the run")
+    return found._replace(code="MLP0923", notes=("what had finished is kept; what ran was stopped",))
+
+
+def drawn_anew(node: Node) -> Diagnostic:
+    return Diagnostic(
+        "MLP0924",
+        f"`{node.title or node.name}` is made to run again, and releases private data anew",
+        place(node),
+        label="a further draw, whose cost adds to that of earlier ones",
+        severity=Severity.WARNING,
+        help="without `--force` the earlier release is used again, which costs nothing",
+    )
+
+
+def no_report(error: Exception, graph: Graph) -> Diagnostic:
+    return Diagnostic(
+        "MLP0925",
+        f"the report of the run could not be written: {error}",
+        place(None, graph),
+        severity=Severity.WARNING,
+        help="`mlp report RUN -o FILE.html` writes it elsewhere",
+    )
+
+
+def _free(path: str) -> int | None:
+    try:
+        found = os.statvfs(path)
+    except OSError:
+        return None
+    return found.f_bavail * found.f_frsize
 
 
 def timed_out(node: Node, log: str) -> Diagnostic:
@@ -96,8 +165,9 @@ def os_failed(error: OSError, node: Node | None, graph: Graph, doing: str) -> Di
     """The file system refuses: full, read-only, forbidden."""
     where = f" `{error.filename}`" if error.filename else ""
     help = {
-        errno.ENOSPC: "free some space, or put the cache and the runs on another disk with MLP_HOME",
-        errno.EDQUOT: "free some space, or put the cache and the runs on another disk with MLP_HOME",
+        errno.ENOSPC: _FREE,
+        errno.EDQUOT: _FREE,
+        errno.EFBIG: "raise the limit on the size of files (`ulimit -f`)",
         errno.EROFS: "choose a folder that can be written with `-o DIR` and MLP_HOME",
         errno.EACCES: "choose a folder that can be written with `-o DIR` and MLP_HOME",
         errno.EPERM: "choose a folder that can be written with `-o DIR` and MLP_HOME",

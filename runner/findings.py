@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 from mlp_lang.compiler.graph import OutputPort
 from mlp_lang.runner.store import read_json
 
+REPORTS = frozenset(["metrics", "report"])
+"""Types of outputs that are read."""
 LARGEST = 8 << 20
 """Bytes of a report that is still read; metrics are small."""
 
@@ -27,7 +29,7 @@ def read(ports: Sequence[OutputPort], paths: Mapping[str, str]) -> Findings:
     gates: list[dict[str, Any]] = []
     named: dict[str, dict[str, Any] | None] = {"release": None, "parity": None, "endpoint": None}
     for port in ports:
-        if port.type.removesuffix("?") not in ("metrics", "report"):
+        if port.type.removesuffix("?") not in REPORTS:
             continue
         for document in _documents(paths[port.name]):
             if isinstance(document.get("metrics"), dict):

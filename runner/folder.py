@@ -1,14 +1,25 @@
-"""From a run as it goes to its folder: run.json, steps, outputs, and the lock that keeps two runs out of one folder."""
+"""From a run as it goes to its folder: its parts, its record, and the lock that keeps two runs out of one folder."""
 
+import contextlib
 import fcntl
 import os
 import shutil
+import signal
+import time
 from typing import IO, Any
 
+from mlp_lang.runner import journal
+from mlp_lang.runner.content import remove
+from mlp_lang.runner.resources import birth, having
 from mlp_lang.runner.store import read_json, write_json
 
 RECORD = "run.json"
-_PARTS = ("steps", "outputs", "facts", RECORD)
+REPORT = "report.html"
+_PARTS = ("steps", "outputs", "facts", RECORD, REPORT, journal.JOURNAL)
+
+LOOKS = 10
+"""Times, a twentieth of a second apart, that a folder's lock is asked for: what a killed run was just starting holds it
+for a moment longer."""
 
 
 class FolderError(Exception):
@@ -75,56 +86,101 @@ def open_new(folder: str | None, home: str, pipeline: str) -> RunFolder:
         )
     os.makedirs(path, exist_ok=True)
     others = set(os.listdir(path)) - {".lock"}
-    if others and read_record(path) is None:
+    if others and journal.JOURNAL not in others and read_record(path) is None:
         raise FolderError(
             "MLP0914",
             f"`{folder}` holds files and no run of mlp, so it stays as it is",
             "choose an empty folder, or a new one, with `-o DIR`",
         )
-    lock = _lock(path)
+    lock = _lock(path, LOOKS)
     for part in _PARTS:
-        there = os.path.join(path, part)
-        if os.path.isdir(there) and not os.path.islink(there):
-            shutil.rmtree(there)
-        elif os.path.lexists(there):
-            os.unlink(there)
+        remove(os.path.join(path, part))
     return RunFolder(path, lock)
 
 
 def open_again(folder: str, pipeline: str) -> RunFolder:
-    """The folder of an earlier run of the same pipeline, its finished steps in place. Raises FolderError, OSError."""
+    """The folder of an earlier run of the same pipeline, its finished steps in place. Raises FolderError, OSError.
+
+    What a killed run left half done goes: outputs that were being placed, and processes of steps that still live.
+    """
     path = os.path.abspath(folder)
     record = read_record(path)
     if record is None:
         raise FolderError(
-            "MLP0912", f"`{folder}` holds no run that could be resumed", "name the folder that holds its run.json"
+            "MLP0912",
+            f"`{folder}` holds no run that could be resumed",
+            "`mlp runs` lists the runs that there are",
         )
     if record["pipeline"] != pipeline:
         raise FolderError("MLP0912", f"`{folder}` holds a run of `{record['pipeline']}`, not of `{pipeline}`")
-    lock = _lock(path)
-    for part in ("outputs", "facts"):
-        shutil.rmtree(os.path.join(path, part), ignore_errors=True)
+    lock = _lock(path, LOOKS)
+    _end_leftovers(path)
+    for part in ("outputs", "facts", RECORD, REPORT):
+        remove(os.path.join(path, part))
+    steps = os.path.join(path, "steps")
+    for name in os.listdir(steps) if os.path.isdir(steps) else ():
+        if name.startswith("."):
+            remove(os.path.join(steps, name))
     return RunFolder(path, lock)
 
 
+def _end_leftovers(path: str) -> None:
+    """Kill what a killed run's steps left alive, should its warden have been killed, too, or not be done yet."""
+    state = journal.state_of(path)
+    for pid, born in state.processes.values() if state is not None else ():
+        if born and birth(pid) == born:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)
+    for pid in having(f"TMPDIR={state.scratch}/") if state is not None and state.scratch else ():
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def alive(folder: str) -> bool:
+    """Whether a run is writing to a folder at this moment."""
+    try:
+        with open(os.path.join(folder, ".lock"), encoding="utf-8") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                return True
+    except OSError:
+        pass
+    return False
+
+
 def read_record(folder: str) -> dict[str, Any] | None:
-    """The record of the run in a folder, or None if there is none."""
+    """The record of the run in a folder, or None if there is none: run.json, or what its journal comes to.
+
+    A run that has not ended says `running` if it is alive, and `killed` if it is not.
+    """
+    state = journal.state_of(folder)
+    if state is not None:
+        if state.tail is None and not alive(folder):
+            state = journal.state_of(folder) or state  # it may have ended since it was read
+            return state.record("killed")
+        return state.record()
     record = read_json(os.path.join(folder, RECORD))
     return (
         record if isinstance(record, dict) and isinstance(record.get("pipeline"), str) and "steps" in record else None
     )
 
 
-def _lock(path: str) -> IO[str]:
+def _lock(path: str, looks: int = 1) -> IO[str]:
     lock = open(os.path.join(path, ".lock"), "w", encoding="utf-8")  # noqa: SIM115 - held until the run ends
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.close()
-        raise FolderError(
-            "MLP0914", f"another run is writing to `{path}`", "wait for it, or choose another folder"
-        ) from None
-    return lock
+    while True:
+        looks -= 1
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock
+        except OSError:
+            if looks > 0:
+                time.sleep(0.05)
+                continue
+            lock.close()
+            raise FolderError(
+                "MLP0914", f"another run is writing to `{path}`", "wait for it, or choose another folder"
+            ) from None
 
 
 class Scratch:

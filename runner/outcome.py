@@ -7,13 +7,17 @@ from mlp_lang.dsl.diagnostics import Diagnostic
 
 
 class Status(Enum):
-    """How a step ended. `cached` means that an earlier run's result, or a resumed run's own, was taken."""
+    """How a step ended. `cached` means that an earlier run's result, or a resumed run's own, was taken.
+
+    `omitted` is a step that was not asked for.
+    """
 
     COMPLETED = "completed"
     CACHED = "cached"
     FAILED = "failed"
     SKIPPED = "skipped"
     CANCELLED = "cancelled"
+    OMITTED = "omitted"
 
     @property
     def succeeded(self) -> bool:
@@ -23,6 +27,8 @@ class Status(Enum):
 class Outcome(NamedTuple):
     """One step's end. `outputs` are absolute paths by port, `digests` their contents', `seconds` wall time here.
 
+    `key` is what decided it, `read` the data that went in (name, source, digest), `started` the monotonic clock when it
+    began, `resources` what the attempt that made its results used, then or now.
     `metrics`, `gates`, `release`, `parity` and `endpoint` are what its outputs say, else None or empty.
     """
 
@@ -38,6 +44,10 @@ class Outcome(NamedTuple):
     parity: dict[str, Any] | None = None
     endpoint: dict[str, Any] | None = None
     diagnostic: Diagnostic | None = None
+    key: str = ""
+    read: tuple[dict[str, str], ...] = ()
+    started: float | None = None
+    resources: dict[str, Any] | None = None
 
 
 class RunResult(NamedTuple):

@@ -12,18 +12,26 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import IO
 
+from mlp_lang.runner.resources import Usage, reap
+
 _WARDEN = """
 trap '' INT TERM HUP QUIT
 groups=' '
+mark=
 while read -r sign group; do
   case $sign in
     +) groups="$groups$group " ;;
     -) rest=${groups#* "$group" }; groups="${groups%% "$group" *} $rest" ;;
+    =) mark=$group ;;
   esac
 done
 for group in $groups; do kill -TERM "-$group" 2>/dev/null; done
-[ "$groups" = ' ' ] || sleep 2
+[ "$groups$mark" = ' ' ] || sleep 2
 for group in $groups; do kill -KILL "-$group" 2>/dev/null; done
+[ -z "$mark" ] || grep -lsF -- "TMPDIR=$mark/" /proc/[0-9]*/environ 2>/dev/null | while read -r file; do
+  pid=${file#/proc/}
+  kill -KILL "${pid%/environ}" 2>/dev/null
+done
 """
 
 
@@ -32,23 +40,36 @@ _GROUP_POLLS = 200
 
 
 class Warden:
-    """Knows the process groups that run; kills them when the runner's end of the pipe closes unexpectedly."""
+    """Knows the process groups that run; kills them when the runner's end of the pipe closes unexpectedly.
 
-    def __init__(self) -> None:
+    What was started and not yet made known is told by its environment: its TMPDIR lies in the folder `mark`.
+    """
+
+    def __init__(self, mark: str = "") -> None:
+        self._mark = mark if "\n" not in mark else ""
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
 
+    def begin(self) -> None:
+        """Be there before the first process is."""
+        with self._lock:
+            self._begin()
+
+    def _begin(self) -> None:
+        if self._process is None:
+            self._process = subprocess.Popen(
+                ["sh", "-c", _WARDEN],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                cwd="/",
+            )
+            self._tell(f"= {self._mark}\n")
+
     def watch(self, group: int) -> None:
         with self._lock:
-            if self._process is None:
-                self._process = subprocess.Popen(
-                    ["sh", "-c", _WARDEN],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    start_new_session=True,
-                    cwd="/",
-                )
+            self._begin()
             self._tell(f"+ {group}\n")
 
     def forget(self, group: int) -> None:
@@ -58,6 +79,7 @@ class Warden:
     def dismiss(self) -> None:
         with self._lock:
             if self._process is not None and self._process.stdin is not None:
+                self._tell("= \n")
                 with contextlib.suppress(OSError):
                     self._process.stdin.close()
                 self._process.wait()
@@ -80,6 +102,8 @@ class Process:
         self._warden = warden
         self._lock = threading.Lock()
         self._over = False
+        self.usage: Usage | None = None  # once it has ended
+        warden.begin()
         self._popen = subprocess.Popen(
             arguments,
             cwd=folder,
@@ -102,7 +126,7 @@ class Process:
         with self._lock:
             self._signal(signal.SIGKILL)
             self._over = True
-            code = self._popen.wait()
+            code, self.usage = reap(self._popen)
         self._await_group()
         self._warden.forget(self.pid)
         return code

@@ -9,7 +9,7 @@ from mlp_lang.compiler.graph import Graph
 
 
 class Progress(Protocol):
-    """What the runner tells. `state` is waiting, running, completed, cached, failed, skipped or cancelled."""
+    """What the runner tells. `state` is waiting, running, completed, cached, failed, skipped, cancelled or omitted."""
 
     def begin(self, graph: Graph, folder: str) -> None: ...
 
@@ -72,6 +72,7 @@ class Live:
         "failed": ("✗", "bold red"),
         "skipped": ("-", "yellow"),
         "cancelled": ("-", "yellow"),
+        "omitted": ("○", "dim"),
     }
 
     def __init__(self, stream: TextIO) -> None:
@@ -79,6 +80,7 @@ class Live:
         from rich.live import Live as RichLive
 
         self._title = ""
+        self._began = 0.0
         self._names: list[tuple[str, str, str]] = []
         self._states: dict[str, tuple[str, float, str]] = {}
         self._console = Console(file=stream)
@@ -86,6 +88,7 @@ class Live:
 
     def begin(self, graph: Graph, folder: str) -> None:
         self._title = f"{graph.name}  {folder}"
+        self._began = time.monotonic()
         self._names = [(n.name, n.title or n.name, f"{n.verb} using {n.component.name}") for n in graph.nodes]
         self._live.start()
 
@@ -102,8 +105,8 @@ class Live:
         from rich.text import Text
         from rich.tree import Tree
 
-        tree = Tree(Text(self._title, style="bold"))
         now = time.monotonic()
+        tree = Tree(Text(f"{self._title}  ", style="bold").append(spell_seconds(now - self._began), style="dim"))
         width = max((len(title) for _, title, _ in self._names), default=0)
         shown = self._names
         if len(shown) > self._console.height - 4:  # what moves is seen; the rest is counted

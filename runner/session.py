@@ -1,6 +1,5 @@
 """From a Graph to a run on this machine: what is needed first, the loop that schedules, and the record at the end."""
 
-import json
 import os
 import shutil
 import signal
@@ -13,23 +12,24 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
-from mlp_lang import __version__
-from mlp_lang.compiler.graph import Asset, Graph, Node
+from mlp_lang.compiler.graph import Graph, Node
 from mlp_lang.dsl.diagnostics import Diagnostic, Severity
-from mlp_lang.dsl.source import Span
-from mlp_lang.runner import environment, failures, serving
-from mlp_lang.runner.bindings import BindingError, asset_path, needs, shown_parameters, sources
-from mlp_lang.runner.content import Memory, digest_text, place
+from mlp_lang.runner import environment, failures, record, serving
+from mlp_lang.runner.asked import forced, unrunnable, with_data
+from mlp_lang.runner.bindings import BindingError, asset_path, shown_parameters, sources
+from mlp_lang.runner.content import Memory, place_whole
+from mlp_lang.runner.facts import write_facts
 from mlp_lang.runner.folder import FolderError, RunFolder, Scratch, home_folder, make_home, open_again, open_new
+from mlp_lang.runner.journal import Journal
 from mlp_lang.runner.outcome import Outcome, RunResult, Status
+from mlp_lang.runner.places import earlier_runs, remember
 from mlp_lang.runner.process import Warden
 from mlp_lang.runner.progress import Progress, Silent
+from mlp_lang.runner.resources import Watch
+from mlp_lang.runner.selection import EVERYTHING, Chosen, Selection, all_needs, choose
 from mlp_lang.runner.steps import Control, Shop, execute
 from mlp_lang.runner.store import Cache
 from mlp_lang.runner.tracking import Tracking
-
-RECORD_EVERY = 2.0
-"""Seconds between two writings of run.json while steps run; it is always written at the start and at the end."""
 
 
 class _Event(NamedTuple):
@@ -53,6 +53,12 @@ def run(
     tracking: bool = True,
     progress: Progress | None = None,
     grace: float = 5.0,
+    select: Selection = EVERYTHING,
+    force: bool = False,
+    memory: int | None = None,
+    backoff: float = 1.0,
+    report: bool = True,
+    call: Mapping[str, Any] | None = None,
 ) -> RunResult:
     """Execute a pipeline on this machine and return what came of it.
 
@@ -62,16 +68,34 @@ def run(
     tracking (default: MLP_HOME, else `.mlp` in the working directory). With `cache` False every step runs, and nothing
     is kept for later runs. `grace` is the seconds between TERM and KILL for steps that are stopped.
 
+    `select` names the steps that are wanted; what those need beyond them is taken from the cache or an earlier run.
+    With `force` nothing that runs is taken from the cache (what is made is kept there). A step whose processes hold
+    more than `memory` bytes is ended. A retry waits `backoff` seconds, each further one twice as long. `report` writes
+    report.html. `call` is kept in the journal for whoever resumes the run.
+
     Ctrl-C and SIGTERM stop all steps and give a result with status `cancelled`. Nothing is raised for what users,
     steps or the file system do wrong: it is in the result's diagnostics.
     """
     where = home_folder(os.fspath(home) if home is not None else None)
-    graph, problems = _with_data(graph, data or {})
+    graph, problems = with_data(graph, data or {})
+    chosen, unknown = choose(graph, select)
+    if unknown:
+        return RunResult("failed", "", {}, {}, tuple(unknown))
+    force = force or forced(graph)
     have = environment.installed()
-    findings = [*problems, *failures.lacking(environment.check(graph, have)), *_unrunnable(graph)]
+    findings = [*problems, *failures.lacking(environment.check(graph, have)), *unrunnable(graph)]
+    if force:
+        drawn = {release.node for release in graph.privacy.releases} & chosen.run
+        findings += [failures.drawn_anew(node) for node in graph.nodes if node.name in drawn]
     if any(d.severity is Severity.ERROR for d in findings):
         return RunResult("failed", "", {}, {}, tuple(findings))
     try:
+        if chosen.taken:
+            from mlp_lang.runner.planning import lacking
+
+            lacks = lacking(graph, chosen, folder, resume, where, have, cache, force)
+            if lacks:
+                return RunResult("failed", "", {}, {}, (*findings, *lacks))
         make_home(where)
         if resume:
             place_ = open_again(os.fspath(folder) if folder is not None else "", graph.name)
@@ -82,16 +106,32 @@ def run(
         return RunResult("failed", "", {}, {}, (*findings, refused))
     except OSError as error:
         return RunResult("failed", "", {}, {}, (*findings, failures.os_failed(error, None, graph, "write")))
+    scratch = None
     try:
+        remember(where, place_.path)
+        scratch = Scratch(where)
         session = _Session(
-            graph, place_, where, have, jobs, cache, resume, tracking, progress or Silent(), grace, findings
+            graph, place_, where, have, jobs, cache, resume, tracking, progress or Silent(), grace, findings, scratch
         )
-        return session.run()
+        session.prepare(chosen, force, memory, backoff, dict(call or {}))
+        result = session.run()
     except OSError as error:
         broken = failures.os_failed(error, None, graph, "write")
         return RunResult("failed", place_.path, {}, {}, (*findings, broken))
     finally:
+        if scratch is not None:
+            scratch.remove()
         place_.release()
+    if report and result.record:
+        try:
+            from mlp_lang.runner.report import write_report
+
+            compiled = os.path.join(where, "templates")
+            os.makedirs(compiled, exist_ok=True)
+            write_report(result.folder, result.record, compiled)
+        except Exception as error:  # what is left out of a report must not make a good run a bad one
+            result = result._replace(diagnostics=(*result.diagnostics, failures.no_report(error, graph)))
+    return result
 
 
 class _Session:
@@ -108,9 +148,12 @@ class _Session:
         progress: Progress,
         grace: float,
         findings: list[Diagnostic],
+        scratch: Scratch,
     ) -> None:
         self.graph = graph
         self.folder = folder
+        self.home = home
+        self.nodes = {node.name: node for node in graph.nodes}
         self.jobs = max(1, jobs if jobs is not None else os.cpu_count() or 1)
         self.progress = progress
         self.grace = grace
@@ -121,11 +164,11 @@ class _Session:
         self.running: set[str] = set()
         self.started = datetime.now(UTC)
         self.clock = time.monotonic()
-        self.recorded = self.clock
+        self.journal = Journal(folder.path)
         self.parameters, self.data = shown_parameters(graph)
         known: dict[str, str] = {}
-        facts = self._write_facts(known)
-        self.scratch = Scratch(home)
+        facts = write_facts(graph, folder.path, known)
+        self.scratch = scratch
         experiment = graph.experiment or graph.name
         tags = {**graph.tags, "mlp.pipeline": graph.name, "mlp.run": folder.path}
         if graph.profile is not None:
@@ -139,14 +182,45 @@ class _Session:
             Cache(os.path.join(home, "cache"), cache),
             Memory(os.path.join(home, "digests.db")),
             self.tracking,
-            Warden(),
+            Warden(self.scratch.path),
             have,
             sources(graph, facts, lambda node, port: self.outcomes[node].outputs[port]),
             known,
             resume,
             shutil.which("bash") or "sh",
             _python_folder(self.scratch.path),
+            self.journal,
+            Watch(),
+            False,
+            frozenset(),
+            (),
+            1.0,
         )
+
+    def prepare(self, chosen: Chosen, force: bool, memory: int | None, backoff: float, call: Mapping[str, Any]) -> None:
+        """What of the run is asked for, and how its steps are treated; then the journal's first line."""
+        self.shop = self.shop._replace(
+            watch=Watch(memory),
+            force=force,
+            taken=chosen.taken,
+            earlier=earlier_runs(self.home, self.graph.name, self.folder.path) if chosen.taken else (),
+            backoff=backoff,
+        )
+        self.outcomes = {
+            node.name: Outcome(Status.OMITTED)
+            for node in self.graph.nodes
+            if node.name not in chosen.run and node.name not in chosen.taken
+        }
+        head = record.head(self.graph, self.started.isoformat(timespec="milliseconds"), self.jobs, self.shop.versions)
+        head.update(parameters=self.parameters, data=self.data)
+        steps = record.stubs(self.graph, self.folder.path)
+        self.journal.append(
+            "run", sync=True, head=head, steps=steps, call=call, resumed=self.shop.resume, scratch=self.scratch.path
+        )
+        if self.journal.problem is not None:
+            raise self.journal.problem
+        for name, outcome in self.outcomes.items():
+            self._write(name, outcome)
 
     def run(self) -> RunResult:
         """Schedule until nothing runs and nothing can; then write what is left to write."""
@@ -156,8 +230,9 @@ class _Session:
                 previous[number] = signal.signal(number, lambda n, _: self.events.put(_Event("signal", number=n)))
         status = "failed"
         try:
-            self.folder.write_record(self._record("running"))
             self.progress.begin(self.graph, _shown(self.folder.path))
+            for name in self.outcomes:
+                self.progress.step(name, "omitted", 0.0)
             self._loop()
             self._place_outputs()
             status = self._status()
@@ -176,17 +251,25 @@ class _Session:
                     )
             self.shop.warden.dismiss()
             self.shop.memory.close()
-            self.scratch.remove()
             for number, handler in previous.items():
                 signal.signal(number, handler)
-        record = self._record(status)
-        self.folder.write_record(record)
+        self._end(status)
+        made = self.journal.state.record()
+        self.journal.close()
         ended = tuple(o.diagnostic for o in self.outcomes.values() if o.diagnostic is not None)
-        return RunResult(status, self.folder.path, record, self.outcomes, (*self.findings, *ended))
+        if self.journal.problem is not None:
+            status = made["status"] = "failed"
+            self.findings.append(failures.no_journal(self.journal.problem, self.graph))
+        else:
+            try:
+                self.folder.write_record(made)
+            except OSError as error:  # the journal has it all
+                self.findings.append(failures.os_failed(error, None, self.graph, "write the record of the run"))
+        return RunResult(status, self.folder.path, made, self.outcomes, (*self.findings, *ended))
 
     def _loop(self) -> None:
-        nodes = {node.name: node for node in self.graph.nodes}
-        waits = {n.name: {*needs(n), *serving.further_needs(n, self.graph)} & nodes.keys() for n in self.graph.nodes}
+        nodes = {name: node for name, node in self.nodes.items() if name not in self.outcomes}
+        waits = {name: set(others) & nodes.keys() for name, others in all_needs(self.graph).items() if name in nodes}
         feeds: dict[str, list[str]] = {name: [] for name in nodes}
         for name, others in waits.items():
             for other in others:
@@ -268,28 +351,48 @@ class _Session:
         self.outcomes[name] = outcome
         note = outcome.diagnostic.label or outcome.diagnostic.message if outcome.diagnostic is not None else ""
         self.progress.step(name, outcome.status.value, outcome.seconds, note)
-        if time.monotonic() - self.recorded > RECORD_EVERY:
-            self.folder.write_record(self._record("running"))
-            self.recorded = time.monotonic()
+        self._write(name, outcome)
+        if self.journal.problem is not None and not self.control.cancelled:
+            self.progress.say("the journal cannot be written: stopping")
+            self.control.stop_all(signal.SIGTERM)
+            self.control.set_deadline(time.monotonic() + self.grace)
+
+    def _write(self, name: str, outcome: Outcome) -> None:
+        """Put a step's end into the journal; what took time to make is made safe from a failure of power, too."""
+        endpoint = self._endpoint(self.nodes[name])
+        said = {"release": outcome.release, "parity": outcome.parity, "endpoint": endpoint}
+        self.journal.append(
+            "finished",
+            sync=outcome.status in (Status.COMPLETED, Status.FAILED),
+            step=name,
+            record=record.step(self.nodes[name], outcome, self.folder.path, self.clock),
+            **{kind: document for kind, document in said.items() if document is not None},
+        )
+
+    def _end(self, status: str) -> None:
+        tracked = self.tracking is not None and bool(self.tracking.run_id)
+        self.journal.append(
+            "ended",
+            sync=True,
+            status=status,
+            seconds=round(time.monotonic() - self.clock, 3),
+            outputs={
+                o.name: f"outputs/{o.name}"
+                for o in self.graph.outputs
+                if os.path.lexists(os.path.join(self.folder.path, "outputs", o.name))
+            },
+            tracking=(
+                {"uri": self.tracking.uri, "experiment": self.tracking.experiment, "run_id": self.tracking.run_id}
+                if tracked and self.tracking is not None
+                else None
+            ),
+        )
 
     def _status(self) -> str:
         if self.control.cancelled:
             return "cancelled"
-        good = all(outcome.status.succeeded for outcome in self.outcomes.values())
+        good = all(o.status.succeeded or o.status is Status.OMITTED for o in self.outcomes.values())
         return "completed" if good else "failed"
-
-    def _write_facts(self, known: dict[str, str]) -> dict[str, str]:
-        """The facts of tables as files that steps read; their content counts for the cache, not their place."""
-        files = {}
-        for facts in self.graph.facts:
-            path = os.path.join(self.folder.path, "facts", f"{facts.name}.json")
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            text = json.dumps(facts.document, indent=2, ensure_ascii=False) + "\n"
-            with open(path, "w", encoding="utf-8") as file:
-                file.write(text)
-            files[facts.name] = path
-            known[path] = digest_text(text)
-        return files
 
     def _place_outputs(self) -> None:
         for output in self.graph.outputs:
@@ -298,70 +401,8 @@ class _Session:
             outcome = self.outcomes.get(output.source.node)
             if outcome is not None and outcome.status.succeeded:
                 target = os.path.join(self.folder.path, "outputs", output.name)
-                place(outcome.outputs[output.source.port], target)
-
-    def _record(self, status: str) -> dict[str, Any]:
-        graph = self.graph
-        steps = [self._step(node) for node in graph.nodes]
-        endpoints = [e for node in graph.nodes if (e := self._endpoint(node)) is not None]
-        tracked = self.tracking is not None and bool(self.tracking.run_id)
-        return {
-            "format": 1,
-            "mlp": __version__,
-            "pipeline": graph.name,
-            "profile": graph.profile,
-            "status": status,
-            "started": self.started.isoformat(timespec="milliseconds"),
-            "seconds": round(time.monotonic() - self.clock, 3),
-            "jobs": self.jobs,
-            "sources": list(graph.sources),
-            "parameters": self.parameters,
-            "data": self.data,
-            "steps": steps,
-            "outputs": {
-                o.name: f"outputs/{o.name}"
-                for o in graph.outputs
-                if os.path.lexists(os.path.join(self.folder.path, "outputs", o.name))
-            },
-            "privacy": {
-                "budgets": [_plain(b) for b in graph.privacy.budgets],
-                "releases": [_plain(r) for r in graph.privacy.releases],
-                "declassified": [_plain(d) for d in graph.privacy.declassified],
-                "verdicts": list(graph.privacy.verdicts),
-                "released": [{**o.release, "step": name} for name, o in self.outcomes.items() if o.release is not None],
-            },
-            "parity": [{**o.parity, "step": name} for name, o in self.outcomes.items() if o.parity is not None],
-            "endpoints": endpoints,
-            "tracking": (
-                {"uri": self.tracking.uri, "experiment": self.tracking.experiment, "run_id": self.tracking.run_id}
-                if tracked and self.tracking is not None
-                else None
-            ),
-        }
-
-    def _step(self, node: Node) -> dict[str, Any]:
-        outcome = self.outcomes.get(node.name)
-        folder = f"steps/{node.name}"
-        state = outcome.status.value if outcome is not None else "running" if node.name in self.running else "waiting"
-        log = f"{folder}/log.txt"
-        found = outcome if outcome is not None else Outcome(Status.SKIPPED)
-        return {
-            "name": node.name,
-            "title": node.title or node.name,
-            "verb": node.verb,
-            "component": node.component.name,
-            "status": state,
-            "cached": state == "cached",
-            "seconds": round(found.seconds, 3),
-            "attempts": found.attempts,
-            "exit_code": found.exit_code,
-            "log": log if os.path.exists(os.path.join(self.folder.path, log)) else None,
-            "outputs": {port: os.path.relpath(path, self.folder.path) for port, path in found.outputs.items()},
-            "digests": found.digests,
-            "metrics": found.metrics,
-            "gates": list(found.gates),
-            "error": _error(found.diagnostic),
-        }
+                os.makedirs(os.path.dirname(target), exist_ok=True)
+                place_whole(outcome.outputs[output.source.port], target)
 
     def _endpoint(self, node: Node) -> dict[str, Any] | None:
         outcome = self.outcomes.get(node.name)
@@ -374,66 +415,6 @@ class _Session:
         inside = os.path.relpath(model, self.folder.path)
         outputs = {port: os.path.relpath(path, self.folder.path) for port, path in outcome.outputs.items()}
         return serving.record(node, outputs, outcome.endpoint, self.graph, model if inside.startswith("..") else inside)
-
-
-def _with_data(graph: Graph, data: Mapping[str, str]) -> tuple[Graph, list[Diagnostic]]:
-    """The Graph with other local paths for its data."""
-    if not data:
-        return graph, []
-    problems = []
-    names = {
-        i.parameter.name
-        for i in graph.inputs
-        if isinstance(i.value, Asset) or i.parameter.azure_type.startswith("uri_")
-    }
-    for name in data:
-        if name not in names:
-            message = f"there is no data `{name}` whose path could be given"
-            known = f"the pipeline has {', '.join(sorted(names))}" if names else "the pipeline has no data"
-            problems.append(Diagnostic("MLP0907", message, failures.place(None, graph), help=known))
-    inputs = []
-    for item in graph.inputs:
-        path = data.get(item.parameter.name)
-        if path is not None and item.parameter.name in names:
-            mode = item.value.mode if isinstance(item.value, Asset) else None
-            item = item._replace(value=Asset(item.parameter.azure_type, os.path.abspath(path), True, mode, item.span))
-        inputs.append(item)
-    return graph._replace(inputs=tuple(inputs)), problems
-
-
-def _unrunnable(graph: Graph) -> list[Diagnostic]:
-    """Stages that have nothing to execute here: what changes a workspace, and registered components (an error)."""
-    left_out = [
-        Diagnostic(
-            "MLP0915",
-            f"`{node.title or node.name}` changes a workspace, and there is none here: it does nothing in this run",
-            failures.place(node),
-            severity=Severity.WARNING,
-        )
-        for node in graph.nodes
-        if serving.elsewhere(node)
-    ]
-    return left_out + [
-        Diagnostic("MLP0910", message, failures.place(node), help=help)
-        for node in graph.nodes
-        if node.deployment is None and (message := _not_here(node))
-        for help in (_UNRUNNABLE_HELP[node.kind == "command"],)
-    ]
-
-
-_UNRUNNABLE_HELP = ("compile it and run it in Azure ML", "use a component whose definition and code are files")
-
-
-def _not_here(node: Node) -> str:
-    """Why this machine cannot run a step, or nothing."""
-    if node.kind != "command":
-        return f"`{node.title or node.name}` is a `{node.kind}` job, which does not run on this machine yet"
-    if node.component.origin == "registered":
-        return (
-            f"`{node.title or node.name}` uses `{node.component.reference or node.component.name}`, "
-            "which is registered in a workspace and cannot run here"
-        )
-    return ""
 
 
 def _weight(node: Node) -> int:
@@ -457,31 +438,6 @@ def _python_folder(scratch: str) -> str:
             file.write(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
         os.chmod(path, 0o755)
     return folder
-
-
-def _plain(item: Any) -> dict[str, Any]:
-    """A NamedTuple as a JSON object, its span as `file:line:column`."""
-    document = dict(item._asdict())
-    span = document.pop("span", None)
-    return {**document, "place": spell_span(span)}
-
-
-def spell_span(span: Span | None) -> str | None:
-    if span is None:
-        return None
-    line, column = span.source.position(span.start)
-    return f"{span.source.path}:{line}:{column}"
-
-
-def _error(diagnostic: Diagnostic | None) -> dict[str, Any] | None:
-    if diagnostic is None:
-        return None
-    return {
-        "code": diagnostic.code,
-        "message": diagnostic.message,
-        "detail": diagnostic.label,
-        "place": spell_span(diagnostic.span),
-    }
 
 
 def _shown(path: str) -> str:

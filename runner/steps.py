@@ -1,10 +1,8 @@
 """From a node whose inputs are there to its outcome: looked up by content, or run in a folder of its own and kept."""
 
-import json
 import os
 import shutil
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -15,16 +13,20 @@ from mlp_lang.dsl.diagnostics import Diagnostic
 from mlp_lang.runner import code, failures, findings, serving
 from mlp_lang.runner.bindings import BindingError, Given, Sources, given_inputs
 from mlp_lang.runner.command import CommandError, expand
-from mlp_lang.runner.content import Memory, digest_text, entries, place, tree_digest
-from mlp_lang.runner.environment import environment_of, requirements
+from mlp_lang.runner.content import Memory, entries, place_whole, protect, remove, tree_digest
 from mlp_lang.runner.folder import RunFolder
+from mlp_lang.runner.journal import Journal, now
+from mlp_lang.runner.keys import Key, Known, key_of
 from mlp_lang.runner.outcome import Outcome, Status
 from mlp_lang.runner.process import Process, Warden, kept_environment
-from mlp_lang.runner.store import ENTRY, FORMAT, Cache, Stored, document_of, load, write_json
+from mlp_lang.runner.resources import Watch, birth, ended_for_memory, used
+from mlp_lang.runner.store import ENTRY, Cache, Stored, document_of, load, write_json
 from mlp_lang.runner.tracking import Tracking
 
 FOLDERS = frozenset(["uri_folder", "mltable", "mlflow_model", "custom_model", "triton_model"])
 MUST_HOLD_FILES = frozenset(["mltable", "mlflow_model", "triton_model"])
+LONGEST_PAUSE = 30.0
+"""Seconds that a step waits at most before it is tried again."""
 
 
 class Shop(NamedTuple):
@@ -43,6 +45,12 @@ class Shop(NamedTuple):
     resume: bool
     shell: str
     python: str  # folder whose `python` is this interpreter
+    journal: Journal
+    watch: Watch
+    force: bool  # look nothing up in the cache
+    taken: frozenset[str]  # steps that are looked up and never run
+    earlier: tuple[str, ...]  # folders of earlier runs of the pipeline, newest first, in which those are looked for
+    backoff: float  # seconds before the first retry; twice as many before each further one
 
 
 class Control:
@@ -51,6 +59,7 @@ class Control:
     def __init__(self, wake: Callable[[], None]) -> None:
         self.wake = wake  # has the scheduler look at the deadlines again
         self.lock = threading.Lock()
+        self.stopping = threading.Event()  # set with `cancelled`, for those who wait
         self.cancelled = False
         self.running: dict[str, Process] = {}
         self.deadlines: dict[str, float] = {}
@@ -60,6 +69,7 @@ class Control:
         """Cancel: signal what runs, and let nothing new start."""
         with self.lock:
             self.cancelled = True
+            self.stopping.set()
             for process in self.running.values():
                 process.stop(number)
 
@@ -105,11 +115,13 @@ def execute(node: Node, shop: Shop, control: Control, started: Callable[[], None
             return _left_out(node, shop, begun)
         given = given_inputs(node, shop.sources) if node.deployment is None else []
         check = serving.plan(node, shop.graph, shop.sources) if node.deployment is not None else None
-        key = _key(node, given, check, shop)
+        key = key_of(node, given, check, Known(shop.graph, shop.memory, shop.known, shop.versions))
         folder = shop.folder.step(node.name)
-        found = _finished(node, key, folder, shop)
+        found = _finished(node, key.text, folder, shop)
         if found is not None:
-            return _outcome(Status.CACHED, node, found, folder, time.monotonic() - begun, 0, shop)
+            return _outcome(Status.CACHED, node, found, folder, begun, 0, shop, key)
+        if node.name in shop.taken:
+            return Outcome(Status.FAILED, diagnostic=failures.not_there(node, ""), key=key.text, read=key.read)
         if shop.tracking is not None:
             shop.tracking.begin()
         started()
@@ -118,11 +130,17 @@ def execute(node: Node, shop: Shop, control: Control, started: Callable[[], None
         tries = 1 + (node.run.retries or 0)
         while True:
             attempts += 1
-            outcome = _attempt(node, given, check, key, attempts, shop, control, begun)
+            shop.journal.append("started", step=node.name, attempt=attempts)
+            try:
+                outcome = _attempt(node, given, check, key, attempts, shop, control, begun)
+            finally:
+                remove(_scratch(node, attempts, shop))  # what failed may have filled the disk
             if outcome.status.succeeded or attempts >= tries or control.cancelled:
                 return outcome
             if failures.gate_failed(failures.last_line(os.path.join(folder, "log.txt"))):
                 return outcome  # a verdict, not a mishap: asking again until it passes would make it worthless
+            if control.stopping.wait(min(shop.backoff * 2 ** (attempts - 1), LONGEST_PAUSE)):
+                return outcome._replace(status=Status.CANCELLED, diagnostic=None)
     except CancelledError:
         return Outcome(Status.CANCELLED, time.monotonic() - begun, attempts)
     except BindingError as error:
@@ -149,72 +167,40 @@ def _left_out(node: Node, shop: Shop, begun: float) -> Outcome:
     return Outcome(Status.COMPLETED, time.monotonic() - begun, 0, None, paths, digests)
 
 
-def _key(node: Node, given: list[Given], check: "serving.Check | None", shop: Shop) -> str:
-    """What decides the result: definition, code, environment, parameters, and the content of everything read."""
-    c = node.component
-    environment = environment_of(node)
-    wanted = sorted({r.name for r in requirements(environment)})
-    document: dict[str, Any] = {
-        "format": FORMAT,
-        "python": list(sys.version_info[:2]),
-        "environment": [environment.reference, environment.image, environment.conda, environment.dockerfile],
-        "installed": {name: shop.versions.get(name) for name in wanted},
-        "outputs": [[p.name, p.azure_type] for p in c.outputs],
-        "variables": node.run.environment_variables,
-    }
-    if any(release.node == node.name for release in shop.graph.privacy.releases):
-        document["release"] = node.name  # two releases in one program are two draws, even if nothing else differs
-    if check is not None:
-        document["check"] = [serving.FORMAT, check.endpoint, check.deployment, check.variables]
-        paths = [check.model, check.scoring, *(p for p in (check.table, check.facts) if p)]
-        document["read"] = [_digest(path, shop) for path in paths]
-    else:
-        document["command"] = c.command
-        document["code"] = code.digest(c, shop.memory)
-        document["distribution"] = node.run.distribution
-        document["inputs"] = [
-            [g.name, g.identity if g.path is None else [_digest(g.path, shop), _file_name(g.path)]]
-            if g.path is None or g.path not in shop.known
-            else [g.name, shop.known[g.path]]
-            for g in given
-        ]
-    return digest_text(json.dumps(document, sort_keys=True, ensure_ascii=False, default=str))
-
-
-def _file_name(path: str) -> str:
-    """The name of a user's file, by which a script may tell its format; a folder's says nothing."""
-    return "" if os.path.isdir(path) else os.path.basename(path)
-
-
-def _digest(path: str, shop: Shop) -> str:
-    known = shop.known.get(path)
-    return known if known is not None else shop.memory.tree(path)
-
-
 def _finished(node: Node, key: str, folder: str, shop: Shop) -> Stored | None:
     """The results of this key from the run that is resumed, or from the cache; then also in the run's folder."""
     if shop.resume and (own := load(folder, key)) is not None:
         return own
-    if not node.component.deterministic and node.deployment is None:
-        return None
-    stored = shop.cache.find(key)
-    if stored is None:
-        return None
-    shutil.rmtree(folder, ignore_errors=True)
+    taken = node.name in shop.taken
+    if (node.component.deterministic or node.deployment is not None) and (taken or not shop.force):
+        stored = shop.cache.find(key)
+        if stored is not None and _placed(stored, folder):
+            return stored._replace(folder=folder)
+    for earlier in shop.earlier if taken else ():
+        stored = load(os.path.join(earlier, "steps", node.name), key)
+        if stored is not None and _placed(stored, folder):
+            return stored._replace(folder=folder)
+    return None
+
+
+def _placed(stored: Stored, folder: str) -> bool:
     os.makedirs(os.path.dirname(folder), exist_ok=True)
     try:
-        place(stored.folder, folder)
+        place_whole(stored.folder, folder)
     except FileNotFoundError:  # somebody clears the cache
-        shutil.rmtree(folder, ignore_errors=True)
-        return None
-    return stored._replace(folder=folder)
+        return False
+    return True
+
+
+def _scratch(node: Node, number: int, shop: Shop) -> str:
+    return os.path.join(shop.scratch, f"{node.name}-{number}")
 
 
 def _attempt(
     node: Node,
     given: list[Given],
     check: "serving.Check | None",
-    key: str,
+    key: Key,
     number: int,
     shop: Shop,
     control: Control,
@@ -222,7 +208,7 @@ def _attempt(
 ) -> Outcome:
     folder = shop.folder.step(node.name)
     log = os.path.join(folder, "log.txt")
-    scratch = os.path.join(shop.scratch, f"{node.name}-{number}")
+    scratch = _scratch(node, number, shop)
     made = os.path.join(scratch, "made")
     work = os.path.join(scratch, "code")
     os.makedirs(os.path.join(made, "outputs"))
@@ -239,38 +225,58 @@ def _attempt(
         texts = _inputs_for(given, scratch)
         line = expand(node.component.command, texts, outputs)
         arguments = [shop.shell, "-c", line]
-    run_id = shop.tracking.start(node.title or node.name, _tags(node, key)) if shop.tracking is not None else ""
+    run_id = shop.tracking.start(node.title or node.name, _tags(node, key.text)) if shop.tracking is not None else ""
     environment = _variables(node, given, outputs, run_id, shop, scratch)
     with open(os.path.join(folder, "command.txt"), "w", encoding="utf-8") as file:
         file.write(line + "\n")
     running = time.monotonic()
     try:
-        exit_code, late = _run(node, arguments, work, environment, log, number, shop, control)
+        ended = _run(node, arguments, work, environment, log, number, shop, control)
     except BaseException:
         if shop.tracking is not None:
             shop.tracking.end(run_id, "KILLED")
         raise
     took = time.monotonic() - running
+    exit_code, late = ended.exit_code, ended.late
     if shop.tracking is not None:
         state = "FINISHED" if exit_code == 0 and not late else "KILLED" if control.cancelled else "FAILED"
         shop.tracking.end(run_id, state)
-    failed = Outcome(Status.FAILED, time.monotonic() - begun, number, exit_code)
+    failed = Outcome(
+        Status.FAILED,
+        time.monotonic() - begun,
+        number,
+        exit_code,
+        key=key.text,
+        read=key.read,
+        started=begun,
+        resources=ended.resources,
+    )
     if control.cancelled and exit_code != 0:
         return failed._replace(status=Status.CANCELLED)
+    if ended.beyond is not None:
+        return failed._replace(diagnostic=failures.out_of_memory(node, log, ended.beyond, shop.watch.limit))
     if late:
         return failed._replace(diagnostic=failures.timed_out(node, log))
     code.keep_artifacts(work, os.path.join(made, "artifacts"))
     if exit_code != 0:
-        place(made, folder)  # what a failed gate judged is worth reading
+        _keep_reports(ports, made, folder)
         found = findings.read(ports, {p: os.path.join(folder, "outputs", p) for p in outputs})
-        message = failures.step_failed(node, exit_code, log, number)
+        message = failures.step_failed(node, exit_code, log, number, shop.scratch)
         return failed._replace(metrics=found.metrics, gates=found.gates, release=found.release, diagnostic=message)
     for port in ports:
         if (what := _lacking(outputs[port.name], port)) is not None:
             return failed._replace(diagnostic=failures.no_output(node, port.name, log, what))
-    stored = _keep(node, key, made, outputs, folder, took, shop)
-    shutil.rmtree(scratch, ignore_errors=True)
-    return _outcome(Status.COMPLETED, node, stored, folder, time.monotonic() - begun, number, shop)
+    stored = _keep(node, key, made, outputs, folder, took, ended.resources, shop)
+    return _outcome(Status.COMPLETED, node, stored, folder, begun, number, shop, key)
+
+
+class _Ended(NamedTuple):
+    """How a process ended: by its deadline (`late`), for memory (`beyond`: what it held, 0 if the system did it)."""
+
+    exit_code: int
+    late: bool
+    beyond: int | None
+    resources: dict[str, Any]
 
 
 def ports_of(node: Node) -> tuple[OutputPort, ...]:
@@ -301,12 +307,12 @@ def _run(
     number: int,
     shop: Shop,
     control: Control,
-) -> tuple[int, bool]:
-    """Exit code, and whether the deadline ended it."""
+) -> _Ended:
     with open(log, "ab") as stream:
         if number > 1:
             stream.write(f"--- attempt {number} ---\n".encode())
             stream.flush()
+        before = ended_for_memory()
         with control.lock:
             if control.cancelled:
                 raise CancelledError
@@ -315,12 +321,17 @@ def _run(
             control.late.discard(node.name)
             if node.run.timeout is not None:
                 control.deadlines[node.name] = time.monotonic() + node.run.timeout
+    shop.journal.append("process", step=node.name, pid=process.pid, birth=birth(process.pid))
+    shop.watch.add(process.pid, lambda: process.stop(signal.SIGKILL))
     control.wake()
     exit_code = process.wait()
+    peak, beyond = shop.watch.remove(process.pid)
+    by_system = exit_code in (-signal.SIGKILL, 128 + signal.SIGKILL) and ended_for_memory() > before
     with control.lock:
         del control.running[node.name]
         control.deadlines.pop(node.name, None)
-        return exit_code, node.name in control.late
+        late = node.name in control.late
+    return _Ended(exit_code, late, peak if beyond else 0 if by_system else None, used(process.usage, peak))
 
 
 def _variables(
@@ -369,8 +380,17 @@ def _lacking(path: str, port: OutputPort) -> str | None:
     return None
 
 
-def _keep(node: Node, key: str, made: str, outputs: dict[str, str], folder: str, took: float, shop: Shop) -> Stored:
-    """Put what a step made where it stays: the cache and the run's folder, or the latter alone."""
+def _keep(
+    node: Node,
+    key: Key,
+    made: str,
+    outputs: dict[str, str],
+    folder: str,
+    took: float,
+    resources: dict[str, Any],
+    shop: Shop,
+) -> Stored:
+    """Put what a step made where it stays: the cache and the run's folder, or the latter alone. There whole, or not."""
     trees = {}
     digests = {}
     for port, path in outputs.items():
@@ -378,22 +398,53 @@ def _keep(node: Node, key: str, made: str, outputs: dict[str, str], folder: str,
         files = entries(path)
         trees[port] = (os.path.isdir(path), files)
         digests[port] = tree_digest(path, files)
-    document = document_of(key, digests, trees, took)
+    about = {
+        "pipeline": shop.graph.name,
+        "step": node.name,
+        "component": node.component.name,
+        "made": now(),
+        "parts": key.parts,
+        "resources": resources,
+    }
+    document = document_of(key.text, digests, trees, took, about)
     for name in ("log.txt", "command.txt"):
         shutil.copy2(os.path.join(folder, name), os.path.join(made, name))
-    shutil.rmtree(folder, ignore_errors=True)
     write_json(os.path.join(made, ENTRY), document)
-    if shop.cache.enabled and (node.component.deterministic or node.deployment is not None):
-        kept = shop.cache.keep(key, made)
-        place(kept, folder)
-        document = load(folder, key).document if (load(folder, key)) is not None else document  # type: ignore[union-attr]
-    else:
-        shutil.move(made, folder)
-    return Stored(folder, dict(document["digests"]), took, 0, document)
+    if not shop.cache.enabled or (not node.component.deterministic and node.deployment is None):
+        _move(made, folder)
+        return Stored(folder, digests, took, 0, document)
+    protect(os.path.join(made, "outputs"))
+    place_whole(made, folder)
+    kept, ours = shop.cache.keep(key.text, made)
+    if not ours and (others := load(kept, key.text)) is not None and _placed(others, folder):
+        return others._replace(folder=folder)  # another run was first: all runs go on with one result
+    return Stored(folder, digests, took, 0, document)
+
+
+def _keep_reports(ports: tuple[OutputPort, ...], made: str, folder: str) -> None:
+    """Of what a failed step made, what is worth reading: what it judged by, and its artifacts. Nothing builds on it."""
+    kept = [os.path.join("outputs", port.name) for port in ports if port.type.removesuffix("?") in findings.REPORTS]
+    for name in (*kept, "artifacts"):
+        if os.path.exists(os.path.join(made, name)):
+            os.makedirs(os.path.dirname(os.path.join(folder, name)), exist_ok=True)
+            place_whole(os.path.join(made, name), os.path.join(folder, name))
+
+
+def _move(made: str, folder: str) -> None:
+    """Put a folder in the place of another, at once even where it comes from another file system."""
+    staging = os.path.join(os.path.dirname(folder), f".new-{os.path.basename(folder)}")
+    remove(staging)
+    try:
+        shutil.move(made, staging)
+        remove(folder)
+        os.rename(staging, folder)
+    except BaseException:
+        remove(staging)
+        raise
 
 
 def _outcome(
-    status: Status, node: Node, stored: Stored, folder: str, seconds: float, attempts: int, shop: Shop
+    status: Status, node: Node, stored: Stored, folder: str, begun: float, attempts: int, shop: Shop, key: Key
 ) -> Outcome:
     ports = ports_of(node)
     paths = {port.name: os.path.join(folder, "outputs", port.name) for port in ports}
@@ -402,7 +453,7 @@ def _outcome(
     found = findings.read(ports, paths)
     return Outcome(
         status,
-        seconds,
+        time.monotonic() - begun,
         attempts,
         0,
         paths,
@@ -412,4 +463,8 @@ def _outcome(
         found.release,
         found.parity,
         found.endpoint,
+        key=key.text,
+        read=key.read,
+        started=begun,
+        resources=stored.document.get("resources"),
     )

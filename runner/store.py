@@ -5,9 +5,11 @@ An entry is `<home>/cache/<2 of key>/<key>/` with `entry.json`, `log.txt`, `comm
 the first's.
 """
 
+import contextlib
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from mlp_lang.runner.content import Entry, intact, protect
@@ -49,10 +51,15 @@ def read_json(path: str) -> Any:
 
 
 def document_of(
-    key: str, digests: dict[str, str], trees: dict[str, tuple[bool, list[Entry]]], seconds: float
+    key: str,
+    digests: dict[str, str],
+    trees: dict[str, tuple[bool, list[Entry]]],
+    seconds: float,
+    about: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The content of `entry.json`."""
+    """The content of `entry.json`; `about` is for people: whose result it is, and what its key is made of."""
     return {
+        **about,
         "format": FORMAT,
         "key": key,
         "seconds": round(seconds, 3),
@@ -89,27 +96,32 @@ class Cache:
         return os.path.join(self.folder, key[:2], key)
 
     def find(self, key: str) -> Stored | None:
-        return load(self.path(key), key) if self.enabled else None
+        """The results of a key. That they were asked for is noted: pruning begins with what nobody asks for."""
+        found = load(self.path(key), key) if self.enabled else None
+        if found is not None:
+            with contextlib.suppress(OSError):
+                os.utime(os.path.join(found.folder, ENTRY))
+        return found
 
-    def keep(self, key: str, made: str) -> str:
-        """Move the folder `made` into the cache and return where the results are. Raises OSError."""
+    def keep(self, key: str, made: str) -> tuple[str, bool]:
+        """Move the folder `made` into the cache; where the results are, and whether they are these. Raises OSError."""
         target = self.path(key)
         os.makedirs(os.path.dirname(target), exist_ok=True)
         protect(os.path.join(made, "outputs"))
         for attempt in range(3):
             try:
                 os.rename(made, target)
-                return target
+                return target, True
             except OSError:
                 if not os.path.isdir(target) or attempt == 2:
                     raise
             if load(target, key) is not None:  # another run was first, with the same result
                 shutil.rmtree(made, ignore_errors=True)
-                return target
+                return target, False
             spoiled = f"{target}.{os.getpid()}.spoiled"
             try:
                 os.rename(target, spoiled)
             except OSError:
                 continue
             shutil.rmtree(spoiled, ignore_errors=True)
-        return target
+        return target, False

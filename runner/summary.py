@@ -1,10 +1,12 @@
 """From the record of a run to the lines that end it: steps, metrics, gates, privacy, parity, and where things are."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from mlp_lang.runner.journal import state_of
 from mlp_lang.runner.progress import spell_seconds
+from mlp_lang.runner.resources import spell_bytes
 
 
 def summarise(record: Mapping[str, Any], folder: str) -> str:
@@ -17,7 +19,7 @@ def _lines(record: Mapping[str, Any], folder: str) -> Iterator[str]:
     counts: dict[str, int] = {}
     for step in steps:
         counts[step["status"]] = counts.get(step["status"], 0) + 1
-    words = {"completed": "ran"}
+    words = {"completed": "ran", "omitted": "left out"}
     said = ", ".join(f"{number} {words.get(state, state)}" for state, number in counts.items())
     yield f"{record['pipeline']} {record['status']} in {spell_seconds(record['seconds'])}: {said}"
     for step in steps:
@@ -56,6 +58,7 @@ def _lines(record: Mapping[str, Any], folder: str) -> Iterator[str]:
         yield f"endpoint {endpoint['endpoint']}/{endpoint['deployment']}"
         yield from _check(endpoint.get("check") or {})
     yield ""
+    yield from _used(steps)
     yield f"run      {_shown(folder)}"
     for name, path in record["outputs"].items():
         yield f"output   {name}: {_shown(os.path.join(folder, path))}"
@@ -65,7 +68,26 @@ def _lines(record: Mapping[str, Any], folder: str) -> Iterator[str]:
         yield f"tracking mlflow ui --backend-store-uri {record['tracking']['uri']}"
     if record["status"] != "completed" and any(step["status"] in ("completed", "cached") for step in steps):
         file = _shown(record["sources"][0]) if record["sources"] else "FILE"
-        yield f"resume   mlp run {file} -o {_shown(folder)} --resume"
+        state = state_of(folder)
+        known = state is not None and bool(state.call.get("file"))
+        yield (
+            f"resume   mlp run --resume {_shown(folder)}"
+            if known
+            else (f"resume   mlp run {file} -o {_shown(folder)} --resume")
+        )
+
+
+def _used(steps: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What the steps that ran took of the machine."""
+    ran = [s for s in steps if s["status"] in ("completed", "failed") and s.get("resources")]
+    if not ran:
+        return
+    cpu = sum(s["resources"]["cpu_seconds"] or 0 for s in ran)
+    largest = max(ran, key=lambda s: s["resources"]["peak_memory"] or 0)
+    peak = largest["resources"]["peak_memory"]
+    yield f"used     {spell_seconds(cpu)} of CPU" + (
+        f", at most {spell_bytes(peak)} in one step ({largest['title']})" if peak else ""
+    )
 
 
 def _privacy(privacy: Mapping[str, Any]) -> Iterator[str]:

@@ -2,28 +2,43 @@
 
 import gc
 import json
+import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
-from mlp_lang.cli.completing import params, pipelines, profiles, programs
+from mlp_lang.cli.completing import params, pipelines, profiles, programs, steps
 from mlp_lang.cli.group import Help, examples
-from mlp_lang.cli.output import exit_code, report
+from mlp_lang.cli.output import exit_code, missing, report
 from mlp_lang.cli.programs import parameters
+from mlp_lang.cli.quantities import SIZE
+
+_MUST_STAND = ("profile", "pipeline", "param", "data", "only", "first", "until")
+"""Options that decide what a run is: one that is resumed without its program has those that it was started with."""
+
+
+def _steps(*names: str, help: str) -> Callable[[Any], Any]:
+    return click.option(*names, multiple=True, metavar="STEPS", shell_complete=steps, help=help)
 
 
 @click.command(
     cls=Help,
     epilog=examples(
         "mlp run income.mlp                           everything, from cache where nothing changed",
+        "mlp run income.mlp --dry-run                 what would run, and why",
         "mlp run income.mlp --param epsilon=0.5       with another value of a `param`",
         "mlp run income.mlp --data census=adult.data  with other data",
+        "mlp run income.mlp --until model             `model` and what it needs",
+        "mlp run income.mlp --only quality --force    that step anew, on earlier results of the others",
         "mlp run income.mlp -o out --resume           go on with the run in out/",
+        "mlp run --resume out                         the same, called as it was before",
         "mlp run income.mlp --format json             the record of the run on standard output",
         codes="0 fine, 1 the program is wrong, 2 the call is wrong, 3 the run failed, 130 interrupted",
     ),
 )
-@click.argument("file", type=click.Path(exists=True, dir_okay=False), shell_complete=programs)
+@click.argument("file", type=click.Path(exists=True), shell_complete=programs)
 @click.option(
     "-o", "--out", type=click.Path(file_okay=False), help="Folder of the run.  [default: .mlp/runs/<pipeline>-<n>]"
 )
@@ -33,39 +48,113 @@ from mlp_lang.cli.programs import parameters
     "--param", multiple=True, metavar="NAME=VALUE", shell_complete=params, help="Value of a `param`; repeatable."
 )
 @click.option("--data", multiple=True, metavar="NAME=PATH", help="A local path for a `data`; repeatable.")
+@_steps("--only", help="These steps alone; what they need comes from the cache or an earlier run.")
+@_steps("--from", "first", help="These steps and all that need them; the rest as with --only.")
+@_steps("--until", help="These steps and all that they need.")
+@click.option("--dry-run", "dry", is_flag=True, help="Say what would run and why, and what is cached; do nothing.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Steps that run at a time.  [default: the cores here]")
-@click.option("--resume", is_flag=True, help="Go on with the run in --out: what has finished stays.")
+@click.option("--memory", type=SIZE, help="End a step whose processes hold more: 500MB, 2GB.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --out, or in FILE if that is its folder.")
+@click.option("--force", is_flag=True, help="Take nothing from the cache; what is made goes there.")
 @click.option("--no-cache", is_flag=True, help="Run every step, and keep nothing for later runs.")
 @click.option("--no-tracking", is_flag=True, help="Log nothing to MLflow.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.pass_context
 def command(
+    context: click.Context,
+    /,
     file: str,
     out: str | None,
-    profile: str | None,
-    pipeline: str | None,
-    param: tuple[str, ...],
-    data: tuple[str, ...],
     jobs: int | None,
+    memory: int | None,
     resume: bool,
-    no_cache: bool,
     no_tracking: bool,
     form: str,
+    **asked: Any,
 ) -> int:
     """Execute the program in FILE on this machine.
 
     Each step is a process under Azure ML's command contract; independent steps run at the same time; results are
     kept by content, so that a second run repeats nothing. A `deploy` starts a scoring server on loopback, tries it
-    and stops it.
+    and stops it. STEPS are names of stages, several after commas or by repeating the option.
     """
+    if os.path.isdir(file):
+        file, out, asked = _as_before(context, file, out, resume, asked)
     if resume and out is None:
         raise click.UsageError("--resume needs the folder of the run: -o FOLDER.")
-    values, paths = parameters(param), parameters(data, "--data")
+    if asked["only"] and (asked["first"] or asked["until"]):
+        raise click.UsageError("--only names the steps; it does not go together with --from and --until.")
     gc.enable()  # a run lasts, and holds more than a tree
+    graph, code = _compiled(file, asked)
+    if graph is None:
+        return code
+    with missing("run"):
+        from mlp_lang.runner import Selection, choose_progress, plan, run, summarise
+    names = {name: tuple(n.strip() for text in asked[name] for n in text.split(",")) for name in _SELECTING}
+    options: dict[str, Any] = {
+        "cache": not asked["no_cache"],
+        "resume": resume,
+        "data": parameters(asked["data"], "--data"),
+        "select": Selection(names["only"], names["first"], names["until"]),
+        "force": asked["force"],
+    }
+    if asked["dry"]:
+        return _said(plan(graph, out, **options), form)
+    result = run(
+        graph,
+        out,
+        jobs=jobs,
+        memory=memory,
+        tracking=not no_tracking,
+        progress=choose_progress(sys.stderr),
+        call={"file": os.path.abspath(file), **{name: asked[name] for name in _MUST_STAND}},
+        **options,
+    )
+    report(result.diagnostics, stream=sys.stderr)
+    if form == "json":
+        sys.stdout.write(json.dumps(result.record, indent=2) + "\n")
+    elif result.record:
+        sys.stdout.write(summarise(result.record, result.folder))
+    if not result.folder and exit_code(result.diagnostics) == 2:
+        return 2
+    return 130 if result.status == "cancelled" else result.exit_code
+
+
+_SELECTING = ("only", "first", "until")
+
+
+def _as_before(
+    context: click.Context, folder: str, out: str | None, resume: bool, asked: dict[str, Any]
+) -> tuple[str, str, dict[str, Any]]:
+    """The program and the options of the run in a folder, which is to be resumed."""
+    if not resume:
+        raise click.BadParameter(f"{folder!r} is a directory; --resume goes on with its run.", param_hint="'FILE'")
+    if out is not None:
+        raise click.UsageError("Name the folder of the run once: `mlp run --resume FOLDER`.")
+    given = [name for name in _MUST_STAND if asked[name]]
+    if given:
+        flag = next(p.opts[0] for p in context.command.params if p.name == given[0])
+        raise click.UsageError(f"{flag} would make it another run: name the program, too (mlp run FILE -o {folder}).")
+    from mlp_lang.runner.journal import state_of
+
+    state = state_of(folder)
+    file = str(state.call.get("file") or "") if state is not None else ""
+    if state is None or not file:
+        raise click.UsageError(f"{folder!r} does not say which program it ran: mlp run FILE -o {folder} --resume.")
+    if not os.path.isfile(file):
+        raise click.UsageError(f"The program of that run, {file}, is gone.")
+    return file, folder, {**asked, **{name: state.call.get(name) or asked[name] for name in _MUST_STAND}}
+
+
+def _compiled(file: str, asked: dict[str, Any]) -> tuple[Any, int]:
+    """The one Graph that is meant, or None and the exit code of what is wrong."""
     from mlp_lang.compiler import compile_file
 
-    made = compile_file(Path(file), profile=profile, pipeline=pipeline, params=values)
+    made = compile_file(
+        Path(file), profile=asked["profile"], pipeline=asked["pipeline"], params=parameters(asked["param"])
+    )
     if report(made.diagnostics, stream=sys.stderr):
-        return exit_code(made.diagnostics)
+        return None, exit_code(made.diagnostics)
     if len(made.graphs) != 1:
         names = ", ".join(graph.title for graph in made.graphs)
         raise click.UsageError(
@@ -73,23 +162,17 @@ def command(
             if made.graphs
             else f"{file} has no pipeline."
         )
-    try:
-        from mlp_lang.runner import choose_progress, run, summarise
-    except ModuleNotFoundError as error:
-        raise click.UsageError(f"mlp run needs {error.name}: pip install 'mlp-lang[run]'") from None
-    result = run(
-        made.graphs[0],
-        out,
-        jobs=jobs,
-        cache=not no_cache,
-        resume=resume,
-        data=paths,
-        tracking=not no_tracking,
-        progress=choose_progress(sys.stderr),
-    )
-    report(result.diagnostics, stream=sys.stderr)
+    return made.graphs[0], 0
+
+
+def _said(planned: Any, form: str) -> int:
+    from mlp_lang.runner.planning import refused, spell_plan
+
+    report(planned.diagnostics, stream=sys.stderr)
     if form == "json":
-        sys.stdout.write(json.dumps(result.record, indent=2) + "\n")
-    elif result.record:
-        sys.stdout.write(summarise(result.record, result.folder))
-    return 130 if result.status == "cancelled" else result.exit_code
+        sys.stdout.write(json.dumps(planned.document(), indent=2) + "\n")
+    elif planned.steps:
+        sys.stdout.write(spell_plan(planned))
+    if not refused(planned):
+        return 0
+    return 2 if exit_code(planned.diagnostics) == 2 else 3

@@ -17,6 +17,8 @@ def go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., RunResu
     def start(made: Graph, folder: Path | str | None = None, **options: Any) -> RunResult:
         options.setdefault("tracking", False)
         options.setdefault("home", tmp_path / "home")
+        options.setdefault("backoff", 0.01)
+        options.setdefault("report", False)
         return run(made, folder, **options)
 
     return start

@@ -1,6 +1,5 @@
 """A run that is stopped or killed at any moment: nothing lives on, nothing is half there, and it can be resumed."""
 
-import json
 import signal
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 from mlp_lang.compiler.graph import FromNode, Graph
 from mlp_lang.runner import RunResult
+from mlp_lang.runner.folder import read_record
 
 from runner.hand_made import graph, states, step
 
@@ -76,7 +76,8 @@ def pids(folder: Path) -> list[int]:
 
 
 def record(folder: Path) -> dict[str, str]:
-    document = json.loads((folder / "out" / "run.json").read_text())
+    document = read_record(str(folder / "out"))
+    assert document is not None
     return {"run": document["status"], **{s["name"]: s["status"] for s in document["steps"]}}
 
 
@@ -113,7 +114,8 @@ def test_a_killed_runner_leaves_no_orphans_and_the_run_can_be_resumed(go: Go, tm
     runner.kill()
     runner.communicate(timeout=60)
     wait_for(lambda: not any(alive(pid) for pid in pids(tmp_path)))
-    assert record(tmp_path)["run"] == "running"
+    assert record(tmp_path) == {"run": "killed", "first": "completed", "long": "running", "last": "waiting"}
+    assert not (tmp_path / "out" / "run.json").exists()  # it comes with the end
     assert not (tmp_path / "out" / "steps" / "long" / "outputs").exists()  # whole or not at all
     resumed(go, tmp_path)
 

@@ -60,7 +60,8 @@ def stage_block(context: "Context", instance: Instance, block: syntax.Block) -> 
                 instance.modes[port] = given["mode"].value
             for name in _PLACES:
                 if name in given:
-                    put(instance.extra, ("inputs", port, name), given[name].value)
+                    path = (port, name) if instance.kind == "automl" else ("inputs", port, name)
+                    put(instance.extra, path, given[name].value)
     elif word == "outputs":
         for port, given, inner in _by_port(context, instance, block, _NODE_OUTPUT, "output"):
             instance.outputs[port] = output_setting(port, given, inner)

@@ -117,6 +117,7 @@ class Environment(NamedTuple):
     """Where a step runs: a reference (`azureml:sklearn:3`), or an image with a conda file or a build context.
 
     `conda` is the parsed conda specification; `conda_file` the local file that it was read from, if any.
+    `extra` are the fields of a mapping that have no place here, as Azure ML has them (`os_type`, `inference_config`).
     """
 
     reference: str | None = None
@@ -127,6 +128,7 @@ class Environment(NamedTuple):
     build_context: str | None = None
     dockerfile: str | None = None
     version: str | None = None
+    extra: dict[str, Value] = {}  # noqa: RUF012
 
 
 class Component(NamedTuple):

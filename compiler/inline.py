@@ -15,11 +15,27 @@ from mlp_lang.compiler.program import clash, declared
 from mlp_lang.compiler.resources import Resources
 from mlp_lang.compiler.settings import RAW, Argument
 from mlp_lang.compiler.symbols import Kind, Scope
-from mlp_lang.compiler.types import BOOL, NONE, PORTS, STRING, UNKNOWN, ListType, Port, Type, Union, union
+from mlp_lang.compiler.types import (
+    BOOL,
+    FLOAT,
+    INT,
+    NONE,
+    PORTS,
+    STRING,
+    UNKNOWN,
+    ListType,
+    Port,
+    Type,
+    Union,
+    azure_scalar,
+    union,
+)
 from mlp_lang.compiler.values import BAD, Constant, InputRef, Text
-from mlp_lang.compiler.vocabulary import DEFINE, SOURCES, TASKS, put, words
+from mlp_lang.compiler.vocabulary import DEFINE, SOURCES, TASKS, merge, put, words
 from mlp_lang.dsl import syntax
 
+AZUREML = "azureml"
+"""The block of a definition with fields of Azure ML's that have no word."""
 _VERBS = ("prepare", "train", "tune", "privatize", "evaluate", "explain", "export", "deploy", "monitor", "step")
 _PROMISES: settings.Vocabulary = {
     "verbs": RAW,
@@ -37,7 +53,6 @@ _SETTINGS: settings.Vocabulary = {
 }
 _REQUIRED: dict[str, tuple[str, str]] = {
     "command": ("command", 'command = "python script.py …"'),
-    "parallel": ("entry", 'entry = "score.py"'),
     "spark": ("entry", 'entry = "main.py"'),
     "import": ("source", 'source = s3(connection = "azureml:…", path = "…")'),
     "import_data": ("source", 'source = file_system(connection = "azureml:…", path = "…")'),
@@ -47,7 +62,9 @@ _REQUIRED: dict[str, tuple[str, str]] = {
 _KINDS = ("command", "parallel", "spark", "import", *TASKS)
 _SPECIAL = frozenset(["code", "environment", "command"])
 """Words that a Component has fields of its own for."""
-_BLOCKS = ("privacy", "facts")
+_BLOCKS = ("privacy", "facts", AZUREML)
+_VALUES = (BOOL, INT, FLOAT, STRING)
+"""What an output may be that is no asset: Azure ML reads the value from the folder where the step leaves it."""
 
 
 def build(
@@ -89,16 +106,21 @@ def build(
     rows = words(DEFINE, kind.text)
     vocabulary: settings.Vocabulary = _SETTINGS | {word: row.type for word, row in rows.items()}
     given = settings.read(evaluator, tuple(rest), scope, vocabulary, f"a `{kind.text}` component", _BLOCKS)
+    raw: dict[str, Any] = {}
+    for item in rest:
+        if isinstance(item, syntax.Block) and item.name.text == AZUREML:
+            raw.update(settings.literals(evaluator, item.items, scope))
     needed = _REQUIRED.get(kind.text)
-    if needed is not None and needed[0] not in given and not broken:
+    missing = needed is not None and needed[0] not in given and needed[0] not in raw
+    if missing and needed is not None and not broken:
         report.error("MLP0224", f"`{name}` has no `{needed[0]}`", kind.span, help=needed[1])
-    if broken or (needed is not None and needed[0] not in given):
+    if broken or missing:
         return face if face.outputs else None
     code = _code(evaluator, given["code"].value, scope) if "code" in given else None
     environment = Environment()
     if "environment" in given:
         environment = resources.environment(given["environment"].value, scope) or environment
-    elif kind.text in ("command", "parallel"):
+    elif kind.text in ("command", "parallel") and not _says_environment(raw, kind.text):
         report.error("MLP0224", f"`{name}` has no `environment`", kind.span, help='environment = "azureml:name:1"')
     for key, value in promises(evaluator, tuple(i for i in rest if _promise(i)), scope, "a component").items():
         setattr(face, key, tuple(value.value) if isinstance(value.value, list) else value.value)
@@ -125,9 +147,15 @@ def build(
         "deterministic": given["deterministic"].value if "deterministic" in given else True,
         "kind": kind.text,
         "given": {word: setting.value for word, setting in given.items() if word in rows},
+        "azureml": raw,
         "in_place": one_use and not given.keys() - rows.keys() - _PROMISES.keys(),
     }
     return face
+
+
+def _says_environment(raw: dict[str, Any], kind: str) -> bool:
+    task = raw.get("task")
+    return "environment" in (task if kind == "parallel" and isinstance(task, dict) else raw)
 
 
 def _code(evaluator: Evaluator, expr: syntax.Expr, scope: Scope) -> str | None:
@@ -203,11 +231,11 @@ def _output(evaluator: Evaluator, face: Interface, item: syntax.Output, scope: S
         word = syntax.Name(like, item.type.span if item.type is not None else item.span)
         unknown_word(evaluator.report, "MLP0203", "input", word, list(face.inputs))
         t = UNKNOWN
-    if not isinstance(t, Port) and like is None and t is not UNKNOWN:
-        help = "a file, a folder, a table, a model …"
+    if not isinstance(t, Port) and like is None and t not in (UNKNOWN, *_VALUES):
+        help = "a file, a folder, a table, a model …; or a plain `bool`, `int`, `float` or `string`"
         evaluator.report.error("MLP0204", f"`{item.name.text}` is no asset", item.span, help=help)
         t = UNKNOWN
-    azure = t.azure if isinstance(t, Port) else "uri_folder"
+    azure = t.azure if isinstance(t, Port) else azure_scalar(t)[0] if t in _VALUES else "uri_folder"
     if like is not None:
         base = face.inputs[like].type
         azure = base.azure if isinstance(base, Port) else azure
@@ -335,7 +363,7 @@ def finish(
         default_output=face.default_output,
         metrics=face.metrics,
         extra=_definition(evaluator, face),
-        in_place=data["in_place"] and (sweep or _sayable(face, bound)),
+        in_place=data["in_place"] and (sweep or (not data["azureml"] and _sayable(face, bound))),
     )
     return face.component
 
@@ -368,6 +396,7 @@ def _definition(evaluator: Evaluator, face: Interface) -> dict[str, Any]:
         elif isinstance(row.type, settings.Raw):
             value = _command(evaluator, value, scope, face)
         put(found, row.path, value)
+    merge(found, face.data["azureml"])
     return found
 
 

@@ -188,7 +188,32 @@ class Program:
             return quoted(self.path(text) if not text.startswith("azureml:") else text) if _text(text) else None
         if not place.is_mapping:
             return None
-        fields = Fields(place)
+        return self._environment_call(Fields(place)) or self._environment_map(Fields(place))
+
+    def _environment_map(self, fields: Fields) -> str | None:
+        """An environment of which calls cannot say all: a map under Azure ML's names, its paths from the program."""
+        spelled = []
+        build = fields.inner("build")
+        if "image" not in fields and build is None:
+            return None
+        for name, field in fields.entries.items():
+            found = field.value.value() if field.value.is_scalar else None
+            if name == "conda_file" and isinstance(found, str):
+                text = quoted(self.path(found))
+            elif name == "build" and build is not None:
+                inner = [
+                    f"{key_of(n)}: {quoted(self.path(f.value.text)) if n == 'path' else value(f.value, no_binding)}"
+                    for n, f in build.entries.items()
+                ]
+                if "path" not in build or build.entries.keys() - _BUILD:
+                    return None
+                text = "{ " + ", ".join(inner) + " }"
+            else:
+                text = value(field.value, no_binding)
+            spelled.append(f"{key_of(name)}: {text}")
+        return "{ " + ", ".join(spelled) + " }"
+
+    def _environment_call(self, fields: Fields) -> str | None:
         arguments = []
         image, build = fields.take("image"), fields.inner("build")
         if (image is None) == (build is None):

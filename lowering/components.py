@@ -204,7 +204,7 @@ class Components:
             document["command"] = component.command
         if component.environment != _NO_ENVIRONMENT:
             definition["environment"] = (
-                list(component.environment[:-1])
+                list(component.environment._replace(version=None))
                 if probing
                 else self.place_environment(component.environment, f"components/{name}", component.source)
             )
@@ -363,7 +363,10 @@ class Components:
         if environment.image is not None:
             document["image"] = environment.image
         parts = [environment.image or ""]
-        if environment.conda_file is not None:
+        if environment.conda_file is not None and not is_local(environment.conda_file):
+            document["conda_file"] = environment.conda_file
+            parts.append(environment.conda_file)
+        elif environment.conda_file is not None:
             self.copies[f"{folder}/conda.yaml"] = environment.conda_file
             document["conda_file"] = "./conda.yaml"
             try:
@@ -377,12 +380,17 @@ class Components:
             document["conda_file"] = "./conda.yaml"
             parts.append(digest(text.encode()))
         if environment.build_context is not None:
-            document["build"] = {"path": "./context"}
+            context = environment.build_context
+            document["build"] = {"path": "./context" if is_local(context) else context}
             if environment.dockerfile is not None:
                 document["build"]["dockerfile_path"] = environment.dockerfile
-            for path, file_path in self._collect(environment.build_context, frozenset(), source).items():
-                self.copies[f"{folder}/context/{path}"] = file_path
-            parts.append(self._tree(environment.build_context, ()))
+            if is_local(context):
+                for path, file_path in self._collect(context, frozenset(), source).items():
+                    self.copies[f"{folder}/context/{path}"] = file_path
+                parts.append(self._tree(context, ()))
+            else:
+                parts.append(context)
+        document.update(environment.extra)
         self.environments[folder] = digest("\n".join(parts).encode())
         return document
 

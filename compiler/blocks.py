@@ -189,9 +189,6 @@ def _environment(context: "Context", instance: Instance, expr: syntax.Expr) -> N
     environment = context.resources.environment(expr, instance.scope)
     if environment is None:
         return
-    face = instance.interface
-    if environment.reference is not None and face is not None and face.origin in ("file", "registered"):
-        instance.extra["environment"] = environment.reference
     instance.environment = environment
 
 

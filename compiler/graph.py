@@ -262,7 +262,7 @@ class Node(NamedTuple):
     the component's default. `after` are nodes that must have succeeded without data flowing.
     `private` lists the names of private data whose label the node's outputs carry, per port.
     `search` of a `sweep` holds `search_space`, `objective`, `sampling_algorithm`, `limits` and `early_termination` as
-    Azure ML has them; its component is the trial.
+    Azure ML has them; its component is the trial. `environment` is the job's own, beside that of its component.
     """
 
     name: str
@@ -281,6 +281,7 @@ class Node(NamedTuple):
     description: str = ""
     span: Span | None = None
     search: dict[str, Value] | None = None
+    environment: Environment | None = None
 
 
 class PipelineInput(NamedTuple):

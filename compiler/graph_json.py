@@ -21,7 +21,12 @@ BINDINGS: dict[str, type] = {
 _KINDS = {cls: kind for kind, cls in BINDINGS.items()}
 # fields that hold parts of the Graph: one part, many, a binding, named bindings, or the pieces of a template
 ONE: dict[type, dict[str, type]] = {
-    g.Node: {"component": g.Component, "run": g.Run, "deployment": g.Deployment},
+    g.Node: {
+        "component": g.Component,
+        "run": g.Run,
+        "deployment": g.Deployment,
+        "environment": g.Environment,
+    },
     g.Component: {"environment": g.Environment},
     g.Deployment: {"environment": g.Environment},
     g.PipelineInput: {"parameter": g.Parameter},

@@ -332,12 +332,18 @@ def _names(evaluator: Evaluator, expr: syntax.Expr, scope: Scope, known: tuple[s
 
 
 def finish(
-    evaluator: Evaluator, face: Interface, bound: AbstractSet[str] = frozenset(), *, sweep: bool = False
+    evaluator: Evaluator,
+    face: Interface,
+    bound: AbstractSet[str] = frozenset(),
+    *,
+    sweep: bool = False,
+    apart: bool = False,
 ) -> Component:
     """The Component of a declared interface, once all its inputs are known: its command line in Azure ML's spelling.
 
     ``bound`` are the inputs that its stage gives, which counts for a definition in place: the trial of a ``sweep``
-    declares its inputs, any other job only binds them."""
+    declares its inputs, any other job only binds them. ``apart`` if the job says what only one beside its component
+    can say."""
     if face.component is not None:
         return face.component
     data: dict[str, Any] = face.data
@@ -363,7 +369,7 @@ def finish(
         default_output=face.default_output,
         metrics=face.metrics,
         extra=_definition(evaluator, face),
-        in_place=data["in_place"] and (sweep or (not data["azureml"] and _sayable(face, bound))),
+        in_place=data["in_place"] and (sweep or not (data["azureml"] or apart) and _sayable(face, bound)),
     )
     return face.component
 

@@ -13,6 +13,7 @@ from mlp_lang.compiler.flow import Flow, order
 from mlp_lang.compiler.graph import (
     Asset,
     Binding,
+    Component,
     Facts,
     FromInput,
     FromNode,
@@ -359,8 +360,9 @@ class _Compilation:
 
     def _node(self, instance: Instance, specialiser: Specialiser) -> Node:
         component = specialiser.component(instance)
-        if instance.environment is not None:
-            component = component._replace(environment=instance.environment)
+        environment = instance.environment
+        if environment is not None and not _beside(instance, component):
+            component, environment = component._replace(environment=environment), None
         if instance.kind == "automl":
             automl.say_output(instance)
         bindings = instance.bindings
@@ -387,7 +389,15 @@ class _Compilation:
             description=instance.spec.doc,
             span=instance.spec.name.span,
             search=search.of_node(instance, component),
+            environment=environment,
         )
+
+
+def _beside(instance: Instance, component: Component) -> bool:
+    """Whether the environment of a `run` block goes into the job: its component is a definition that has its own."""
+    if instance.kind == "command" and component.origin == "inline":
+        return not component.in_place
+    return instance.kind in ("command", "spark") and component.origin in ("file", "registered")
 
 
 def _with_mode(binding: Binding, mode: str | None) -> Binding:

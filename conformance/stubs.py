@@ -30,6 +30,7 @@ def interface() -> tuple[dict[str, Any], dict[str, Any]]:
         type_ = literal["type"] if isinstance(literal, dict) else _PRIMITIVE[type(literal)]
         inputs[name] = {"type": type_, "optional": True}
     inputs.update({f"rate_{letter}": {"type": "number", "optional": True} for letter in "bcdefghijkl"})
+    inputs["share"] = {"type": "number", "optional": True}
     inputs["nested"] = {"type": "string", "optional": True}
     inputs["seed"] = {"type": "integer", "optional": True}
     outputs = {name: {"type": value["type"]} for name, value in OUTPUTS.items()}

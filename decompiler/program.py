@@ -19,6 +19,9 @@ from mlp_lang.lowering.checker.document import Findings, Place
 _REMOTE = re.compile(r"[A-Za-z][\w+.-]+:|/|\\\\|~")
 _CLUSTER = re.compile(r"azureml:([A-Za-z0-9][\w.-]*)")
 _GENERIC = frozenset(["component", "spec", "entry_spec", "index", "main", "conda", "environment", "env", "run", "dag"])
+_FILES = frozenset(["code", "conda_file"])
+_HOLDERS = frozenset(["task", "environment", "build"])
+"""Fields with paths that stand in `azureml` blocks, and mappings that hold some."""
 _BUILD = {"path": "", "dockerfile_path": "dockerfile"}
 
 
@@ -254,7 +257,12 @@ class Program:
             empty = is_null(field.value) or (field.value.is_mapping and not field.value.fields())
             if name in CONTAINERS and empty:
                 fields.take_name(name)
-        left = [(n, f, spelled) for n, f, spelled in fields.rest() if n not in silent]
+        whole = set(fields.entries) - set(fields.paths())  # what is left of these is spelled already
+        left = [
+            (n, f, spelled if n in whole else self._raw(n, f.value) or spelled)
+            for n, f, spelled in fields.rest()
+            if n not in silent
+        ]
         if not left:
             return None
         for path in fields.paths():
@@ -264,6 +272,24 @@ class Program:
                 self.escapes.append(Escape(where, prefix + path, field.key.node.start_mark.line + 1))
         body = [Statement(f"{key_of(n)} = {spelled}", field) for n, field, spelled in left]
         return Statement("azureml", body=body, inline=True)
+
+    def _raw(self, name: str, place: Place) -> str:
+        """A field as Azure ML has it, with local files and folders as the program sees them; empty for all others."""
+        found = place.value() if place.is_scalar else None
+        if name in _FILES and isinstance(found, str):
+            return quoted(self.seen(found))
+        if name not in _HOLDERS or not place.is_mapping:
+            return ""
+        inner = []
+        for key, field in place.fields().items():
+            at = "code" if name == "build" and key == "path" else key
+            inner.append(f"{key_of(key)}: {self._raw(at, field.value) or value(field.value, no_binding)}")
+        return "{ " + ", ".join(inner) + " }"
+
+    def seen(self, text: str) -> str:
+        """A path of the YAML as the program writes it, if it leads somewhere; else it may be no path at all."""
+        there = os.path.exists(os.path.join(self.folder, text.removeprefix("file:")))
+        return self.path(text) if there or text.startswith(".") else text
 
 
 def key_of(name: str) -> str:

@@ -8,9 +8,10 @@ definition must not change it. Components over the same code share the first one
 import os
 import posixpath
 import re
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from mlp_lang.compiler.graph import Component, Environment, OutputPort, Parameter, Value
+from mlp_lang.compiler.graph import Component, Environment, Node, OutputPort, Parameter, Value
 from mlp_lang.compiler.interface import BadInterface, component_of, read_interface
 from mlp_lang.compiler.vocabulary import put
 from mlp_lang.compiler.yaml_files import BadYaml, load_yaml
@@ -125,6 +126,30 @@ class Components:
             if value is not None:
                 put(document, ("task", key) if component.kind == "parallel" else (key,), value)
         return relocate(document, place)
+
+    def beside(self, node: Node, folder: str, source: str) -> dict[str, Any]:
+        """What a job says beside its component, as Azure ML has it; files that it names go to `components/<name>/`.
+
+        Paths start from the program's `folder`; one that leads nowhere is no path of ours."""
+        extra: dict[str, Any] = dict(node.run.extra)
+        named = {key: extra[key] for key in ("task", "environment", "code") if key in extra}
+        if node.environment is None and not named:
+            return extra
+        home = f"components/{self._name(node.name[:LONGEST])}"
+
+        def there(move: Callable[[str], str]) -> Callable[[str], str]:
+            return lambda path: (
+                seen_from("", move(path), home) if os.path.exists(os.path.join(folder, path)) else path
+            )
+
+        owner = node.component._replace(folder=folder, source=source, kind="command")
+        place = self._placing(owner, home.partition("/")[2])
+        extra |= relocate(named, Place(*[there(move) for move in place]))
+        if node.environment is not None:
+            document = self.place_environment(node.environment, home, source)
+            here = sources("")._replace(conda=lambda p: seen_from("", p, home), context=lambda p: seen_from("", p, home))
+            extra |= relocate({"environment": document}, here)
+        return extra
 
     def trial(self, component: Component, name: str, after: tuple[After, ...], done: bool) -> dict[str, Any]:
         """The trial of a sweep that stands in its job: a definition, with its inputs and outputs but without a name."""

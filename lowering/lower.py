@@ -78,15 +78,16 @@ class _Lowering:
                 self._hand_definitions(node, taken, added)
             if node.run.retries and node.kind == "command":
                 self._report_retries(node)
+            run = self.components.beside(node, self.provenance.root, component.source)
             if component.in_place and node.kind == "sweep":
                 trial = self.components.trial(component, node.name, tuple(after), done)
-                self.extras[node.name] = Extra(trial, tuple(added))
+                self.extras[node.name] = Extra(trial, tuple(added), run=run)
             elif component.in_place:
                 definition = self.components.in_place(component, node.name)
-                self.extras[node.name] = Extra(definition, tuple(added), (DONE,) if done else ())
+                self.extras[node.name] = Extra(definition, tuple(added), (DONE,) if done else (), run)
             else:
                 reference = place(component, tuple(after), done, node.span)
-                self.extras[node.name] = Extra(reference, tuple(added))
+                self.extras[node.name] = Extra(reference, tuple(added), run=run)
         fed: dict[FromNode, str] = {}
         for output in graph.outputs:
             if output.source is None:

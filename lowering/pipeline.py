@@ -38,11 +38,13 @@ _COMPUTED = frozenset(["command", "parallel", "sweep"])
 class Extra(NamedTuple):
     """What lowering adds to a node: where its component is, inputs for `after` edges, the deploy step's folder.
 
-    `component` is the reference of a definition, or the fields of one that stands in the job itself."""
+    `component` is the reference of a definition, or the fields of one that stands in the job itself. `run` is what the
+    job says beside, where its paths lead in the build."""
 
     component: "str | dict[str, Any]"
     inputs: "tuple[tuple[str, Any], ...]"  # name, binding
     outputs: tuple[str, ...] = ()  # folders that a definition in place gives for order alone
+    run: "Mapping[str, Any] | None" = None
 
 
 def compute_reference(name: str) -> str:
@@ -192,12 +194,15 @@ def _job(node: Node, extra: Extra, bound: Mapping[tuple[str, str], str], local: 
         job["inputs"] = inputs
     outputs = _job_outputs(node, bound)
     outputs.update((name, {"type": "uri_folder"}) for name in extra.outputs)
-    if outputs:
+    if outputs and in_place and node.kind == "import":
+        job["output"] = next(iter(outputs.values())) or dict(_FOLDER)  # its schema has one, in a field of its own
+    elif outputs:
         job["outputs"] = outputs
     if node.search is not None:
         job.update(node.search)
     if run is not _DEFAULT:
         _run(node.kind, run, job)
+    merge(job, run.extra if extra.run is None else extra.run)
     return job
 
 
@@ -274,7 +279,6 @@ def _run(kind: str, run: Run, job: dict[str, Any]) -> None:
         job["identity"] = {"type": IDENTITIES[run.identity]}
     if run.environment_variables:
         job["environment_variables"] = dict(run.environment_variables)
-    merge(job, run.extra)
 
 
 _NAMED = {

@@ -142,7 +142,8 @@ class Component(NamedTuple):
     `source` is the file that says so: component.yml, or the `.mlp`.
     `document` is a user's component YAML as it was read, without its `mlp:` section: what Azure ML gets, its local
     paths relative to `folder`. Of a component without one, `extra` holds the fields that have no place here (the `task`
-    of a parallel component). `in_place` if the definition goes into the job that uses it.
+    of a parallel component). `in_place` if the definition goes into the job that uses it; `one_use` if a stage defines it
+    for itself, in place or not.
     """
 
     name: str
@@ -168,6 +169,7 @@ class Component(NamedTuple):
     extra: dict[str, Value] = {}  # noqa: RUF012 - read-only by convention, like every field here
     document: dict[str, Value] | None = None
     in_place: bool = False
+    one_use: bool = False
 
 
 class Gate(NamedTuple):

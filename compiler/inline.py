@@ -140,7 +140,7 @@ def build(
         "scope": inner,
         "azure_name": given["name"].value if "name" in given else name.lower(),
         "version": given["version"].value if "version" in given else "1",
-        "display_name": given["display_name"].value if "display_name" in given else name,
+        "display_name": given["display_name"].value if "display_name" in given else "" if one_use else name,
         "description": given["description"].value if "description" in given else doc,
         "code": code,
         "environment": environment,
@@ -148,6 +148,7 @@ def build(
         "kind": kind.text,
         "given": {word: setting.value for word, setting in given.items() if word in rows},
         "azureml": raw,
+        "one_use": one_use,
         "in_place": one_use and not given.keys() - rows.keys() - _PROMISES.keys(),
     }
     return face
@@ -370,6 +371,7 @@ def finish(
         metrics=face.metrics,
         extra=_definition(evaluator, face),
         in_place=data["in_place"] and (sweep or not (data["azureml"] or apart) and _sayable(face, bound)),
+        one_use=data["one_use"],
     )
     return face.component
 

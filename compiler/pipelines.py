@@ -395,7 +395,7 @@ class _Compilation:
 
 def _beside(instance: Instance, component: Component) -> bool:
     """Whether the environment of a `run` block goes into the job: its component is a definition that has its own."""
-    if instance.kind == "command" and component.origin == "inline":
+    if instance.kind in ("command", "spark") and component.origin == "inline":
         return not component.in_place
     return instance.kind in ("command", "spark") and component.origin in ("file", "registered")
 

@@ -153,7 +153,16 @@ def documents() -> Iterator[tuple[str, dict[str, Any]]]:
             value = make(form, path, turn)
             if folder == "spark":  # either, not both; three forms of compute take the first turns
                 value.pop("resources" if turn < 3 else "compute", None)
+            _based(value)
             yield f"{folder}/{stem}.yml", pipeline({**AUXILIARY.get(folder, {}), "a_node": value})
+
+
+def _based(node: dict[str, Any]) -> None:
+    """Give an environment something to start from: azure-ai-ml names one by chance that has neither of these."""
+    for holder in (node, node.get("task"), node.get("component")):
+        environment = holder.get("environment") if isinstance(holder, dict) else None
+        if isinstance(environment, dict) and not environment.keys() & {"image", "build"}:
+            environment["image"] = stubs.IMAGE
 
 
 def pipeline(jobs: dict[str, Any]) -> dict[str, Any]:

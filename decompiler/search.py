@@ -122,7 +122,7 @@ def _algorithm(field: Field) -> str:
             given.append(f"{word} = {text or value(entry.value, no_binding)}")
     if any(n != "type" for n, _, _ in fields.rest()):
         return ""
-    return f"algorithm = {name}" + (f"({', '.join(given)})" if given else "")
+    return f"algorithm = {name}({', '.join(given)})"
 
 
 def _stop(field: Field) -> str:

@@ -157,6 +157,9 @@ class Stages:
         assert chosen is not None
         alias = self.program.use(chosen.value, "" if part == "trial" or "type" not in job else kind)
         left = {**self._refused(name, job, chosen), **(dict.fromkeys(searched(job), "") if kind == "sweep" else {})}
+        face = self.program.interface(chosen.value.text)
+        if kind == "data_transfer" and face is not None and face.text("task") == job.text("task"):
+            job.take("task")
         inputs = read_inputs(job, self.site, False, {**self.carried.get(name, {}), **left})
         outputs = read_outputs(job, name, self.site, False, self.feeds)
         return alias, self._blocks(name, job, kind, inputs, outputs, [])

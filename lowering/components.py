@@ -154,7 +154,8 @@ class Components:
     def trial(self, component: Component, name: str, after: tuple[After, ...], done: bool) -> dict[str, Any]:
         """The trial of a sweep that stands in its job: a definition, with its inputs and outputs but without a name."""
         document = {"type": component.kind, **_ports(component, after, done)}
-        return document | self.in_place(component, name)
+        merge(document, self.in_place(component, name))
+        return document
 
     def files(self) -> dict[str, str]:
         """Texts of all definitions, each with the header that names its uses."""
@@ -202,12 +203,8 @@ class Components:
         """The definition; while `probing` nothing is copied and paths are the sources' own: equal ones are the same."""
         if component.document is not None:
             return self._as_it_is(component, after, done, name, probing)
-        document: dict[str, Any] = {
-            "$schema": SCHEMA.format(component.kind),
-            "type": component.kind,
-            "name": name,
-            "version": component.version,
-        }
+        schema = {} if component.one_use else {"$schema": SCHEMA.format(component.kind)}  # a part of its job
+        document: dict[str, Any] = {**schema, "type": component.kind, "name": name, "version": component.version}
         if component.display_name:
             document["display_name"] = component.display_name
         if component.description:

@@ -166,6 +166,9 @@ def _job(node: Node, extra: Extra, bound: Mapping[tuple[str, str], str], local: 
     in_place = node.component.in_place and node.kind != "sweep"  # a trial in place declares its ports like any other
     if node.description:
         job["description" if in_place and node.kind in DESCRIBED else "comment"] = node.description
+    if node.kind == "data_transfer":  # Azure ML wants to be told, though the component says it
+        said = (node.component.document or node.component.extra).get("task")
+        job.update({"task": said} if said is not None else {})
     if isinstance(extra.component, dict):
         job.update({"trial": extra.component} if node.kind == "sweep" else extra.component)
     run = node.run

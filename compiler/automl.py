@@ -95,7 +95,7 @@ def _keys(context: "Context", field: dict[str, Any], value: Any, setting: settin
 
 
 def own_outputs(instance: Instance, face: Interface) -> Interface:
-    """The interface of one stage: with outputs whose type its block `outputs` says, as Azure ML's schema admits them."""
+    """The interface of one stage: with the outputs whose type its block `outputs` says."""
     named = {
         port.name.text: setting.value.name
         for block in instance.spec.items or ()

@@ -20,6 +20,7 @@ from mlp_lang.compiler.vocabulary import (
     IDENTITY_ARGUMENTS,
     RUN,
     SERVICES,
+    merge,
     put,
     words,
 )
@@ -68,7 +69,7 @@ def stage_block(context: "Context", instance: Instance, block: syntax.Block) -> 
             if "description" in given:
                 put(instance.extra, ("outputs", port, "description"), given["description"].value)
     elif word == "azureml":
-        instance.extra.update(settings.literals(context.evaluator, block.items, scope))
+        merge(instance.extra, settings.literals(context.evaluator, block.items, scope))
     elif word == "search":
         search.read_block(context, instance, block)
     elif word != "define":

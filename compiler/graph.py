@@ -142,8 +142,8 @@ class Component(NamedTuple):
     `source` is the file that says so: component.yml, or the `.mlp`.
     `document` is a user's component YAML as it was read, without its `mlp:` section: what Azure ML gets, its local
     paths relative to `folder`. Of a component without one, `extra` holds the fields that have no place here (the `task`
-    of a parallel component). `in_place` if the definition goes into the job that uses it; `one_use` if a stage defines it
-    for itself, in place or not.
+    of a parallel component). `in_place` if the definition goes into the job that uses it; `one_use` if a stage
+    defines it for itself, in place or not.
     """
 
     name: str
@@ -371,7 +371,9 @@ class Schedule(NamedTuple):
 
 class Graph(NamedTuple):
     """One pipeline under one profile. Nodes stand in the author's order (after unrolling), which is a topological one
-    only by chance; `compiler.order.topological` sorts. `sources` are the files that were read, root first."""
+    only by chance; `compiler.order.topological` sorts. `sources` are the files that were read, root first.
+    `kind` is "job", or "component" for a pipeline that other jobs use, which may have a `version`. A job that runs one
+    pipeline `component` has no nodes."""
 
     name: str
     title: str
@@ -392,3 +394,6 @@ class Graph(NamedTuple):
     span: Span | None = None
     display_name: str | None = None
     extra: dict[str, Value] = {}  # noqa: RUF012
+    kind: str = "job"
+    version: str | None = None
+    component: Component | None = None

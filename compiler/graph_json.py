@@ -31,7 +31,7 @@ ONE: dict[type, dict[str, type]] = {
     g.Deployment: {"environment": g.Environment},
     g.PipelineInput: {"parameter": g.Parameter},
     g.PipelineOutput: {"source": g.FromNode},
-    g.Graph: {"privacy": g.Privacy},
+    g.Graph: {"privacy": g.Privacy, "component": g.Component},
 }
 MANY: dict[type, dict[str, type]] = {
     g.Graph: {

@@ -63,7 +63,7 @@ _KINDS = ("command", "parallel", "spark", "import", *TASKS)
 _SPECIAL = frozenset(["code", "environment", "command"])
 """Words that a Component has fields of its own for."""
 _BLOCKS = ("privacy", "facts", AZUREML)
-_VALUES = (BOOL, INT, FLOAT, STRING)
+VALUES = (BOOL, INT, FLOAT, STRING)
 """What an output may be that is no asset: Azure ML reads the value from the folder where the step leaves it."""
 
 
@@ -232,11 +232,11 @@ def _output(evaluator: Evaluator, face: Interface, item: syntax.Output, scope: S
         word = syntax.Name(like, item.type.span if item.type is not None else item.span)
         unknown_word(evaluator.report, "MLP0203", "input", word, list(face.inputs))
         t = UNKNOWN
-    if not isinstance(t, Port) and like is None and t not in (UNKNOWN, *_VALUES):
+    if not isinstance(t, Port) and like is None and t not in (UNKNOWN, *VALUES):
         help = "a file, a folder, a table, a model …; or a plain `bool`, `int`, `float` or `string`"
         evaluator.report.error("MLP0204", f"`{item.name.text}` is no asset", item.span, help=help)
         t = UNKNOWN
-    azure = t.azure if isinstance(t, Port) else azure_scalar(t)[0] if t in _VALUES else "uri_folder"
+    azure = t.azure if isinstance(t, Port) else azure_scalar(t)[0] if t in VALUES else "uri_folder"
     if like is not None:
         base = face.inputs[like].type
         azure = base.azure if isinstance(base, Port) else azure
@@ -370,7 +370,7 @@ def finish(
         default_output=face.default_output,
         metrics=face.metrics,
         extra=_definition(evaluator, face),
-        in_place=data["in_place"] and (sweep or not (data["azureml"] or apart) and _sayable(face, bound)),
+        in_place=data["in_place"] and (sweep or (not (data["azureml"] or apart) and _sayable(face, bound))),
         one_use=data["one_use"],
     )
     return face.component

@@ -3,7 +3,20 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mlp_lang.compiler import automl, blocks, deploys, gates, privacy, profiles, schedules, search, settings, stages
+from mlp_lang.compiler import (
+    automl,
+    blocks,
+    deploys,
+    gates,
+    inline,
+    privacy,
+    profiles,
+    schedules,
+    search,
+    settings,
+    stages,
+    variants,
+)
 from mlp_lang.compiler.checks import report_misfit, resolve_type
 from mlp_lang.compiler.components import Components
 from mlp_lang.compiler.data import Datum, compile_data, compile_param, declare_data, declare_param
@@ -31,17 +44,20 @@ from mlp_lang.compiler.resources import Resources
 from mlp_lang.compiler.settings import RAW, strings
 from mlp_lang.compiler.specialise import Specialiser
 from mlp_lang.compiler.symbols import Kind, Scope, Symbol
-from mlp_lang.compiler.types import BOOL, NONE, STRING, Port, Type, Union, canonical, is_port
+from mlp_lang.compiler.types import BOOL, INT, NONE, STRING, Port, Type, Union, azure_scalar, canonical, is_port
 from mlp_lang.compiler.unroll import Parts, unroll
 from mlp_lang.compiler.usage import Usage
 from mlp_lang.compiler.values import Bad, Constant, PortRef
-from mlp_lang.compiler.vocabulary import ANY_MAP, IDENTITIES, SETTINGS, put, words
+from mlp_lang.compiler.vocabulary import ANY_MAP, IDENTITIES, SETTINGS, merge, put, words
 from mlp_lang.dsl import syntax
 from mlp_lang.dsl.diagnostics import Related
 from mlp_lang.dsl.source import Span
 from mlp_lang.dsl.syntax import Name
 
 _SETTINGS: settings.Vocabulary = {
+    "kind": settings.Words(("job", "component")),
+    "component": RAW,
+    "version": Union((STRING, INT)),
     "compute": RAW,
     "preview": BOOL,
     "display_name": Union((STRING, NONE)),
@@ -103,7 +119,9 @@ class _Compilation:
         replaced = self._profile()
         parts = unroll(self.node.items, self.scope, self.evaluator, self.report)
         given = settings.read(self.evaluator, tuple(parts.settings), self.scope, _SETTINGS, "a pipeline", _BLOCKS)
-        inputs = self._params(parts, replaced, params)
+        as_component = variants.is_component(given)
+        variants.check_settings(self.report, given, [i for i in parts.settings if isinstance(i, syntax.Block)])
+        inputs = self._params(parts, replaced, params, as_component)
         data = self._data(parts, replaced)
         instances = parts.instances
         for instance in instances:
@@ -113,7 +131,12 @@ class _Compilation:
             gates.compile_gates(self.context, instance)
         self._forms(parts, instances, bool(given["preview"].value) if "preview" in given else False)
         default = self.resources.compute(given["compute"].value, self.scope) if "compute" in given else None
-        if not instances and not parts.forms and not self._has_stages():
+        face = variants.used(self.report, self.components, self.scope, given) if "component" in given else None
+        if "component" in given and self._has_stages():
+            message = "a job that runs a component has no stages"
+            help = "remove `component`, or the stages"
+            self.report.error("MLP0374", message, given["component"].name.span, help=help)
+        elif "component" not in given and not instances and not parts.forms and not self._has_stages():
             message = f"pipeline `{self.node.name.text}` has no stages"
             self.report.error("MLP0316", message, self.node.name.span, help="a pipeline runs at least one stage")
         ordered = order(self.context, instances)
@@ -138,16 +161,26 @@ class _Compilation:
             spoken = self.scope.find(name)
             if spoken is not None:
                 spoken.used = True
+        every = [*inputs, *(d.input for d in data.values())]
+        whole = None
+        if face is not None:
+            ports = [*parts.params, *parts.data]
+            whole = variants.fill(self.report, face, self.node.name, every, ports, complete=self.complete)
+        if as_component:
+            variants.check_inputs(self.report, every)
         self.usage.symbols(parts.symbols)
         self.usage.stages(instances)
         if self.report.failed:
             return None
-        every = [*inputs, *(d.input for d in data.values())]
         every.sort(key=lambda i: i.span.start if i.span is not None else 0)
         specialiser = Specialiser(self.evaluator, complete=self.complete)
         nodes = tuple(self._node(i, specialiser) for i in instances)
         used = {b.name for n in nodes for _, b in n.inputs if isinstance(b, FromInput)}
         known = [f for f in flow.facts.values() if f.input_name in used]
+        if as_component and (known or endpoints or triggers):
+            what = "facts of tables" if known else "deployments" if endpoints else "schedules"
+            help = "say them in a job"
+            self.report.error("MLP0375", f"a pipeline component carries no {what}", self.node.name.span, help=help)
         if self.report.failed:
             return None
         return Graph(
@@ -170,6 +203,9 @@ class _Compilation:
             span=self.node.name.span,
             display_name=given["display_name"].value if "display_name" in given else self.node.name.text,
             extra=self._extra(parts, given),
+            kind="component" if as_component else "job",
+            version=str(given["version"].value) if "version" in given else None,
+            component=whole,
         )
 
     def _extra(self, parts: Parts, given: dict[str, settings.Setting]) -> dict[str, Any]:
@@ -186,7 +222,7 @@ class _Compilation:
             if isinstance(item, syntax.Block) and item.name.text == "settings":
                 self._settings(item, found)
             elif isinstance(item, syntax.Block) and item.name.text == "azureml":
-                found.update(settings.literals(self.evaluator, item.items, self.scope))
+                merge(found, settings.literals(self.evaluator, item.items, self.scope))
         for name, places in self.places.items():
             put(found, ("inputs", name), places)
         return found
@@ -225,7 +261,11 @@ class _Compilation:
         return replaced
 
     def _params(
-        self, parts: Parts, replaced: profiles.Replacements, params: Mapping[str, tuple[Name, Name]]
+        self,
+        parts: Parts,
+        replaced: profiles.Replacements,
+        params: Mapping[str, tuple[Name, Name]],
+        as_component: bool,
     ) -> list[PipelineInput]:
         overrides: dict[str, tuple[Constant, Span]] = {}
         for symbol in parts.params:
@@ -237,7 +277,7 @@ class _Compilation:
         if params:
             types: dict[str, Type] = {s.name: s.value for s in parts.params}
             overrides |= profiles.from_command_line(self.evaluator, params, types, self.scope)
-        made = [compile_param(self.evaluator, s, self.scope, overrides.get(s.name)) for s in parts.params]
+        made = [compile_param(self.evaluator, s, self.scope, overrides.get(s.name), as_component) for s in parts.params]
         return [m for m in made if m is not None]
 
     def _data(self, parts: Parts, replaced: profiles.Replacements) -> dict[str, Datum]:
@@ -314,11 +354,12 @@ class _Compilation:
         given = settings.read(self.evaluator, item.items or (), scope, blocks.OUTPUT, "an output")
         stated = resolve_type(self.evaluator, item.type, scope) if item.type is not None else None
         if item.value is None:
-            if not isinstance(stated, Port):
+            if not isinstance(stated, Port) and stated not in inline.VALUES:
                 message = f"output `{item.name.text}` does not say what it is"
                 help = f"output {item.name.text} = <stage>.<port>"
                 self.report.error("MLP0314", message, item.name.span, help=help)
                 return None
+            assert stated is not None
             return self._published(item, given, stated, None), None
         value = self.evaluator.evaluate(item.value, scope)
         if not isinstance(value, PortRef):
@@ -346,7 +387,7 @@ class _Compilation:
         return PipelineOutput(
             item.name.text,
             canonical(t),
-            t.azure if isinstance(t, Port) else "uri_folder",
+            t.azure if isinstance(t, Port) else azure_scalar(t)[0] if t in inline.VALUES else "uri_folder",
             source,
             setting.mode,
             setting.name,

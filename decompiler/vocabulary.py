@@ -224,7 +224,6 @@ CONTAINERS = frozenset(
 
 PUBLIC_ESCAPES = (
     ("compute", "a pipeline", "it is a default compute under another name, beside `settings.default_compute`"),
-    ("version", "a pipeline component", "a program is not registered; what is compiled from it may be"),
     (
         "inputs",
         "a job",

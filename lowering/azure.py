@@ -44,6 +44,7 @@ def load_all(folder: str) -> list[Diagnostic]:
     findings: list[Diagnostic] = []
     for kind, pattern in (
         ("job", "pipeline.yml"),
+        ("component", "component.yml"),
         ("component", COMPONENTS),
         ("online_endpoint", ENDPOINTS),
         ("online_endpoint", DEPLOYED_ENDPOINTS),

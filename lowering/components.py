@@ -132,22 +132,22 @@ class Components:
 
         Paths start from the program's `folder`; one that leads nowhere is no path of ours."""
         extra: dict[str, Any] = dict(node.run.extra)
-        named = {key: extra[key] for key in ("task", "environment", "code") if key in extra}
+        named: dict[str, Any] = {key: extra[key] for key in ("task", "environment", "code") if key in extra}
         if node.environment is None and not named:
             return extra
         home = f"components/{self._name(node.name[:LONGEST])}"
 
         def there(move: Callable[[str], str]) -> Callable[[str], str]:
-            return lambda path: (
-                seen_from("", move(path), home) if os.path.exists(os.path.join(folder, path)) else path
-            )
+            return lambda path: seen_from("", move(path), home) if os.path.exists(os.path.join(folder, path)) else path
 
         owner = node.component._replace(folder=folder, source=source, kind="command")
         place = self._placing(owner, home.partition("/")[2])
         extra |= relocate(named, Place(*[there(move) for move in place]))
         if node.environment is not None:
             document = self.place_environment(node.environment, home, source)
-            here = sources("")._replace(conda=lambda p: seen_from("", p, home), context=lambda p: seen_from("", p, home))
+            here = sources("")._replace(
+                conda=lambda p: seen_from("", p, home), context=lambda p: seen_from("", p, home)
+            )
             extra |= relocate({"environment": document}, here)
         return extra
 
@@ -484,9 +484,10 @@ def parameter_document(p: Parameter) -> dict[str, Any]:
     document: dict[str, Any] = {"type": p.azure_type}
     if p.description:
         document["description"] = p.description
-    if p.optional or (p.has_default and p.default is None and p.encoding == "plain"):
+    empty = p.has_default and p.default is None and p.encoding == "plain"
+    if p.optional or empty:
         document["optional"] = True
-    elif p.has_default and primitive:
+    if p.has_default and primitive and not empty:
         document["default"] = yaml_value(p.default, p)
     if p.encoding == "plain":
         if p.azure_type in ("number", "integer"):

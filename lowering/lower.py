@@ -16,7 +16,7 @@ from mlp_lang.lowering.components import DONE, PRIMITIVES, After, Components
 from mlp_lang.lowering.deployments import deployment_document, deployment_folder, endpoint_document
 from mlp_lang.lowering.emit import emit
 from mlp_lang.lowering.lock import LOCK_NAME, digest, lock_text
-from mlp_lang.lowering.pipeline import Extra, pipeline_document, schedule_document
+from mlp_lang.lowering.pipeline import Extra, component_document, pipeline_document, schedule_document
 from mlp_lang.lowering.provenance import Provenance
 from mlp_lang.lowering.values import json_text
 
@@ -48,6 +48,7 @@ class _Lowering:
         self.extras: dict[str, Extra] = {}
         self.folders: dict[str, str] = {}  # added pipeline input -> folder of definitions
         self.texts: dict[str, str] = {}
+        self.component: str | None = None  # what the job runs instead of stages
 
     def nodes(self) -> None:
         """Place every node's component and give it the inputs that lowering adds."""
@@ -88,6 +89,8 @@ class _Lowering:
             else:
                 reference = place(component, tuple(after), done, node.span)
                 self.extras[node.name] = Extra(reference, tuple(added), run=run)
+        if graph.component is not None:
+            self.component = place(graph.component, (), False, graph.span)
         fed: dict[FromNode, str] = {}
         for output in graph.outputs:
             if output.source is None:
@@ -136,6 +139,8 @@ class _Lowering:
             header = self.provenance.header([schedule.span])
             texts[f"schedules/{schedule.name}.yml"] = emit(schedule_document(schedule, graph), header)
         for item in graph.inputs:
+            if graph.kind == "component":
+                continue
             if item.value is None and item.facts is None and not item.parameter.optional:
                 self._report_valueless(item)
 
@@ -148,12 +153,17 @@ class _Lowering:
             relative = os.path.relpath(full, target).replace(os.sep, "/")
             return relative if relative.startswith("../") else f"./{relative}"
 
-        document = pipeline_document(graph, self.extras, self.folders, self.provenance, local)
-        missing = [i for i in graph.inputs if i.value is None and i.facts is None]
+        component = graph.kind == "component"
+        if component:
+            document = component_document(graph, self.extras, self.provenance, local)
+        else:
+            document = pipeline_document(graph, self.extras, self.folders, self.provenance, local, self.component)
+        missing = [i for i in graph.inputs if i.value is None and i.facts is None and not component]
         header = self.provenance.header([graph.span])
         for name, type_ in ((i.parameter.name, i.parameter.type) for i in missing):
             header += f"\nInput {name} ({type_}) has no value: --set inputs.{name}=…"
-        texts = {"pipeline.yml": emit(document, header), **self.components.files(), **self.texts}
+        root = "component.yml" if component else "pipeline.yml"
+        texts = {root: emit(document, header), **self.components.files(), **self.texts}
         files = {path: text.encode() for path, text in texts.items()}
         try:
             for path, source in self.components.copies.items():

@@ -23,12 +23,13 @@ from mlp_lang.compiler.graph import (
 )
 from mlp_lang.compiler.settings import reference_text
 from mlp_lang.compiler.vocabulary import DESCRIBED, IDENTITIES, RUN, put, words
-from mlp_lang.lowering.components import PRIMITIVES
+from mlp_lang.lowering.components import PRIMITIVES, parameter_document
 from mlp_lang.lowering.emit import Commented, merge
 from mlp_lang.lowering.provenance import Provenance
 from mlp_lang.lowering.values import yaml_value
 
 SCHEMA = "https://azuremlschemas.azureedge.net/latest/pipelineJob.schema.json"
+COMPONENT_SCHEMA = "https://azuremlschemas.azureedge.net/latest/pipelineComponent.schema.json"
 SCHEDULE_SCHEMA = "https://azuremlschemas.azureedge.net/latest/schedule.schema.json"
 SERVERLESS = "serverless"
 _COMPUTED = frozenset(["command", "parallel", "sweep"])
@@ -59,8 +60,11 @@ def pipeline_document(
     definitions: Mapping[str, str],
     provenance: Provenance,
     local: Callable[[str], str],
+    component: str | None = None,
 ) -> dict[str, Any]:
-    """pipeline.yml. `definitions` are added folder inputs (name -> path), `local` spells a path on this machine."""
+    """pipeline.yml. `definitions` are added folder inputs (name -> path), `local` spells a path on this machine.
+
+    `component` is the reference of the component that the job runs instead of stages."""
     document: dict[str, Any] = {"$schema": SCHEMA, "type": "pipeline"}
     if graph.display_name is not None:
         document["display_name"] = graph.display_name
@@ -87,16 +91,59 @@ def pipeline_document(
         inputs[name] = {"type": "uri_folder", "path": path}
     if inputs:
         document["inputs"] = inputs
-    bound: dict[tuple[str, str], str] = {}
     if graph.outputs:
         document["outputs"] = {o.name: _commented(_pipeline_output(o), provenance.place(o.span)) for o in graph.outputs}
-        bound = {(o.source.node, o.source.port): o.name for o in graph.outputs if o.source is not None}
-    document["jobs"] = {
+    if component is not None:
+        document["component"] = component
+    else:
+        document["jobs"] = _jobs(graph, extras, provenance, local)
+    merge(document, graph.extra)
+    return document
+
+
+def component_document(
+    graph: Graph, extras: Mapping[str, Extra], provenance: Provenance, local: Callable[[str], str]
+) -> dict[str, Any]:
+    """component.yml of a pipeline that other jobs use: what it takes and gives, and its jobs."""
+    document: dict[str, Any] = {"$schema": COMPONENT_SCHEMA, "type": "pipeline", "name": graph.name}
+    fields = (("version", graph.version), ("display_name", graph.display_name), ("description", graph.description))
+    document |= {key: value for key, value in fields if value}
+    tags = {**graph.tags, **privacy_tags(graph.privacy)}
+    if tags:
+        document["tags"] = tags
+    if graph.inputs:
+        document["inputs"] = {
+            i.parameter.name: _commented(parameter_document(_declared(i)), provenance.place(i.span))
+            for i in graph.inputs
+        }
+    if graph.outputs:
+        document["outputs"] = {
+            o.name: _commented({**_pipeline_output(o), **_described(o)}, provenance.place(o.span))
+            for o in graph.outputs
+        }
+    document["jobs"] = _jobs(graph, extras, provenance, local)
+    merge(document, graph.extra)
+    return document
+
+
+def _declared(item: PipelineInput) -> Parameter:
+    """An input with what a profile says of it for a default."""
+    value = item.value
+    return item.parameter._replace(default=value.value, has_default=True) if type(value) is Literal else item.parameter
+
+
+def _described(output: PipelineOutput) -> dict[str, Any]:
+    return {"description": output.description} if output.description else {}
+
+
+def _jobs(
+    graph: Graph, extras: Mapping[str, Extra], provenance: Provenance, local: Callable[[str], str]
+) -> dict[str, Any]:
+    bound = {(o.source.node, o.source.port): o.name for o in graph.outputs if o.source is not None}
+    return {
         node.name: _commented(_job(node, extras[node.name], bound, local), job_comment(node, provenance))
         for node in graph.nodes
     }
-    merge(document, graph.extra)
-    return document
 
 
 def _unsaid(graph: Graph) -> str | None:

@@ -372,8 +372,8 @@ class Schedule(NamedTuple):
 class Graph(NamedTuple):
     """One pipeline under one profile. Nodes stand in the author's order (after unrolling), which is a topological one
     only by chance; `compiler.order.topological` sorts. `sources` are the files that were read, root first.
-    `kind` is "job", or "component" for a pipeline that other jobs use, which may have a `version`. A job that runs one
-    pipeline `component` has no nodes."""
+    `kind` is "job", or "component" for a pipeline that other jobs use, which may have a `component_version`. A job
+    that runs one pipeline `component` has no nodes."""
 
     name: str
     title: str
@@ -395,5 +395,5 @@ class Graph(NamedTuple):
     display_name: str | None = None
     extra: dict[str, Value] = {}  # noqa: RUF012
     kind: str = "job"
-    version: str | None = None
+    component_version: str | None = None
     component: Component | None = None

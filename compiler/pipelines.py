@@ -204,7 +204,7 @@ class _Compilation:
             display_name=given["display_name"].value if "display_name" in given else self.node.name.text,
             extra=self._extra(parts, given),
             kind="component" if as_component else "job",
-            version=str(given["version"].value) if "version" in given else None,
+            component_version=str(given["version"].value) if "version" in given else None,
             component=whole,
         )
 

@@ -106,7 +106,11 @@ def component_document(
 ) -> dict[str, Any]:
     """component.yml of a pipeline that other jobs use: what it takes and gives, and its jobs."""
     document: dict[str, Any] = {"$schema": COMPONENT_SCHEMA, "type": "pipeline", "name": graph.name}
-    fields = (("version", graph.version), ("display_name", graph.display_name), ("description", graph.description))
+    fields = (
+        ("version", graph.component_version),
+        ("display_name", graph.display_name),
+        ("description", graph.description),
+    )
     document |= {key: value for key, value in fields if value}
     tags = {**graph.tags, **privacy_tags(graph.privacy)}
     if tags:

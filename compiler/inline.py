@@ -380,7 +380,7 @@ def _sayable(face: Interface, bound: AbstractSet[str]) -> bool:
     """Whether a job can say all of a definition: Azure ML takes its ports from what the job binds."""
     return all(
         i.name in bound
-        and not (i.parameter.description or i.parameter.enum)
+        and not (i.parameter.description or i.parameter.enum or i.parameter.optional)
         and i.parameter.minimum is None
         and i.parameter.maximum is None
         for i in face.inputs.values()

@@ -175,6 +175,8 @@ class _Compilation:
         every.sort(key=lambda i: i.span.start if i.span is not None else 0)
         specialiser = Specialiser(self.evaluator, complete=self.complete)
         nodes = tuple(self._node(i, specialiser) for i in instances)
+        if as_component:
+            variants.check_nodes(self.report, every, nodes, self.node.name.span)
         used = {b.name for n in nodes for _, b in n.inputs if isinstance(b, FromInput)}
         known = [f for f in flow.facts.values() if f.input_name in used]
         if as_component and (known or endpoints or triggers):

@@ -7,12 +7,13 @@ from typing import Any
 from mlp_lang.compiler.checks import report_misfit, unknown_word
 from mlp_lang.compiler.components import Components
 from mlp_lang.compiler.fit import azure_takes, mismatch
-from mlp_lang.compiler.graph import Component, Literal, PipelineInput
+from mlp_lang.compiler.graph import Component, FromInput, Literal, Node, PipelineInput
 from mlp_lang.compiler.interface import Interface, component_of
 from mlp_lang.compiler.report import Report
 from mlp_lang.compiler.settings import Setting
 from mlp_lang.compiler.symbols import Kind, Scope, Symbol
 from mlp_lang.dsl import syntax
+from mlp_lang.dsl.source import Span
 from mlp_lang.dsl.syntax import Name
 
 COMPONENT = "component"
@@ -46,6 +47,18 @@ def check_inputs(report: Report, inputs: list[PipelineInput]) -> None:
             message = f"`{item.parameter.name}` has a path, and the inputs of a component have none"
             help = "leave the path out; the job that uses the component says it"
             report.error("MLP0373", message, item.span, help=help)
+
+
+def check_nodes(report: Report, inputs: list[PipelineInput], nodes: tuple[Node, ...], at: Span) -> None:
+    """What a job may leave out can only go where a step may do without it: Azure ML refuses the rest (MLP0376)."""
+    optional = {i.parameter.name for i in inputs if i.parameter.optional}
+    for node in nodes:
+        asked = {p.name: p for p in node.component.inputs}
+        for name, binding in node.inputs if node.component.origin != "registered" else ():
+            if isinstance(binding, FromInput) and binding.name in optional and not asked[name].optional:
+                message = f"`{binding.name}` may be left out, and `{name}` of `{node.title}` may not"
+                help = f"write `param {name}: …?` in the step's component, or take the `?` away"
+                report.error("MLP0376", message, binding.span or at, help=help)
 
 
 def used(report: Report, components: Components, scope: Scope, given: dict[str, Setting]) -> Interface | None:

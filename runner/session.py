@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from mlp_lang import __version__
 from mlp_lang.compiler.graph import Asset, Graph, Node
 from mlp_lang.dsl.diagnostics import Diagnostic, Severity
-from mlp_lang.dsl.source import Span
+from mlp_lang.dsl.source import Source, Span
 from mlp_lang.runner import environment, failures, serving
 from mlp_lang.runner.bindings import BindingError, asset_path, needs, shown_parameters, sources
 from mlp_lang.runner.content import Memory, digest_text, place
@@ -413,6 +413,11 @@ def _unrunnable(graph: Graph) -> list[Diagnostic]:
         for node in graph.nodes
         if serving.elsewhere(node)
     ]
+    if graph.component is not None:
+        name = graph.component.reference or graph.component.name
+        message = f"`{graph.title}` runs the pipeline component `{name}`, which does not run on this machine yet"
+        where = graph.span or Span(Source("", ""), 0, 0)
+        left_out.append(Diagnostic("MLP0910", message, where, help=_UNRUNNABLE_HELP[0]))
     return left_out + [
         Diagnostic("MLP0910", message, failures.place(node), help=help)
         for node in graph.nodes

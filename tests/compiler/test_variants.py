@@ -44,7 +44,7 @@ def test_a_component_has_a_kind_and_a_version(bench: Bench) -> None:
 
 
 def test_what_may_be_left_out_keeps_its_type(bench: Bench) -> None:
-    text = component(data="data raw: folder\n  param rate: float(0..1)? = 0.5")
+    text = component(data="data raw: folder\n  param rate: float(0..1)? = 0.5")  # unused, which is a warning
     rate = {i.parameter.name: i.parameter for i in bench.graph(text).inputs}["rate"]
     assert (rate.azure_type, rate.encoding, rate.optional, rate.default) == ("number", "plain", True, 0.5)
     assert (rate.minimum, rate.maximum) == (0, 1)
@@ -71,6 +71,7 @@ MISTAKES = [
     ("an input that it has not", job(FED + "  param rate = 0.5\n  param rat = 1\n"), [("MLP0203", "rat")]),
     ("an input that it needs", job(FED), [("MLP0201", "p")]),
     ("an input out of range", job(FED + "  param rate: float(0..9) = 0.5\n"), [("MLP0205", "rate")]),
+    ("what may be left out", component(data="data raw: folder?"), [("MLP0376", "raw")]),
     ("a schedule", component() + '\nschedule nightly for clean {\n  cron = "0 2 * * *"\n}\n', [("MLP0375", "clean")]),
 ]  # fmt: skip
 

@@ -14,7 +14,17 @@ from mlp_lang.decompiler.spelling import RESERVED, is_name, key, quoted, scalar,
 from mlp_lang.decompiler.stages import CONTROL, Stages, kind_of, side_of, well_formed
 from mlp_lang.decompiler.statements import Statement, attach, marked
 from mlp_lang.decompiler.values import Site, row_statements
-from mlp_lang.decompiler.vocabulary import INPUT, LITERAL_TYPES, OUTPUT, PIPELINE, PORT_TYPES, SETTINGS, SILENT
+from mlp_lang.decompiler.vocabulary import (
+    INPUT,
+    LITERAL_TYPES,
+    OUTPUT,
+    PIPELINE,
+    PORT_TYPES,
+    SETTINGS,
+    SILENT,
+    Kind,
+    Row,
+)
 from mlp_lang.dsl.diagnostics import Diagnostic, Severity
 from mlp_lang.dsl.source import Source, Span, display_path
 from mlp_lang.lowering.checker.document import Field, Findings
@@ -84,10 +94,12 @@ class _Pipeline:
         self.findings = findings
         self.root = Fields(document.root)
         self.jobs: dict[str, Field] = {}
+        self.component = False
 
     def make(self, path: str) -> tuple[str, str] | None:
         if not self._shape():
             return None
+        self.component = self._is_component()
         inputs, outputs = side_of(self.root, "inputs"), side_of(self.root, "outputs")
         shared = set(inputs) & set(self.jobs)
         scope = Scope(set(inputs) - shared, self.jobs)
@@ -150,7 +162,9 @@ class _Pipeline:
             findings.report("MLP0870", f"this defines no pipeline: its type is `{kind.value.text}`", kind.value)
             return False
         jobs = root.entries.get("jobs")
-        if jobs is None or is_null(jobs.value):
+        whole = root.entries.get("component")
+        runs = whole is not None and whole.value.is_scalar and bool(whole.value.text)
+        if (jobs is None or is_null(jobs.value)) and not runs:
             place = jobs.key if jobs is not None else kind.value if kind is not None else self.document.root
             findings.report("MLP0870", "this defines no pipeline: it has no `jobs`", place)
             return False
@@ -160,7 +174,7 @@ class _Pipeline:
             if field is not None and not field.value.is_mapping and not is_null(field.value):
                 findings.report("MLP0814", f"`{side}` must be a mapping", field.value)
                 fine = False
-        self.jobs = jobs.value.fields()
+        self.jobs = jobs.value.fields() if jobs is not None and jobs.value.is_mapping else {}
         root.take("jobs")
         for name, field in self.jobs.items():
             if not is_name(name):
@@ -168,6 +182,14 @@ class _Pipeline:
                 fine = False
             fine &= well_formed(name, field, findings)
         return fine
+
+    def _is_component(self) -> bool:
+        """Whether a YAML defines a component: its schema says so, or it names none and says what no job has."""
+        schema = self.root.text("$schema").rpartition("/")[2]
+        if schema:
+            return "Component" in schema
+        declared = [Fields(field.value) for field in side_of(self.root, "inputs").values() if field.value.is_mapping]
+        return "version" in self.root or any(name in port for port in declared for name in ("optional", "default"))
 
     def _check_bindings(self, inputs: set[str]) -> None:
         """Bindings to what is not there stay as they are, with a warning."""
@@ -222,12 +244,23 @@ class _Pipeline:
             folder if stem == "pipeline" else stem,
             stem,
         ]
+        if self.component:
+            candidates.insert(0, self.root.text("name"))
         base = next((slug(c) for c in candidates if slug(c)), "pipeline")
-        return self.program.distinct(base, "pipeline")
+        name = self.program.distinct(base, "pipeline")
+        if self.component and self.root.text("name") == name:
+            self.root.take("name")
+        return name
 
     def _settings(self, site: Site, name: str, preview: bool) -> list[Statement]:
         root = self.root
         found = []
+        if self.component:
+            found.append(Statement("kind = component"))
+            found += row_statements(root, (Row("version", "version", Kind.TEXT),), site)
+        runs = root.take("component")
+        if runs is not None and runs.value.is_scalar:
+            found.append(Statement(f"component = {self.program.use(runs.value, 'pipeline')}", runs))
         title = root.take("display_name")
         if title is None:
             found.append(Statement("display_name = none"))
@@ -315,9 +348,10 @@ class _Pipeline:
             block: list[Statement] = []
             if fields is not None:
                 kind = fields.text("type")
-                if kind in PORT_TYPES:
+                word = PORT_TYPES.get(kind) or LITERAL_TYPES.get(kind)
+                if word:
                     fields.take("type")
-                    text += f": {PORT_TYPES[kind]}"
+                    text += f": {word}"
                 doc = take_doc(fields, "description")
                 block = row_statements(fields, OUTPUT, site)
             elif is_null(field.value):

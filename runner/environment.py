@@ -88,7 +88,8 @@ def check(graph: Graph, have: Mapping[str, str]) -> list[Lack]:
 
 def environment_of(node: Node) -> Environment:
     """Where a node's work runs: a deployment's scoring environment, since here the server is what runs."""
-    return node.component.environment if node.deployment is None else node.deployment.environment
+    own = node.environment or node.component.environment
+    return own if node.deployment is None else node.deployment.environment
 
 
 def extra_for(names: Iterable[str]) -> str | None:

@@ -23,7 +23,14 @@ def check_folder(folder: str) -> list[Diagnostic]:
     """What is wrong with a build: pipeline.yml, all that it refers to, endpoints, deployments, schedules, the lock."""
     folder = os.path.realpath(folder)
     findings = Findings(folder)
-    root = findings.load(os.path.join(folder, "pipeline.yml"))
+    published = os.path.join(folder, "component.yml")
+    if os.path.exists(published):  # a build of a pipeline component has this instead
+        component = findings.load(published)
+        if component is not None:
+            check_component(component, kind_of_component(component.fields()), findings, named=True)
+        root = None
+    else:
+        root = findings.load(os.path.join(folder, "pipeline.yml"))
     inputs: dict[str, set[str]] = {}
     if root is not None and kind_of(root) is None:
         check_definition(root, findings, root.path)

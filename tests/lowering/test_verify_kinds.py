@@ -1,4 +1,4 @@
-"""The judge of builds, over all that a build may hold: every baseline is accepted, each corruption of one is refused."""
+"""The judge of builds, over all that a build may hold: every baseline is accepted, each corruption refused."""
 
 import shutil
 from pathlib import Path
@@ -47,16 +47,14 @@ def builds(project: Path) -> list[Path]:
 
 
 def test_every_build_is_accepted_without_a_remark(project: Path) -> None:
-    found = {folder.name: [(d.code, d.message) for d in check_folder(str(folder))] for folder in builds(project)}
-    assert len(found) > 10
-    assert found == dict.fromkeys(found, [])
+    assert len(builds(project)) > 10
+    assert [(d.code, d.message) for folder in builds(project) for d in check_folder(str(folder))] == []
 
 
 @pytest.mark.slow
 def test_azure_accepts_every_build_without_a_remark(project: Path) -> None:
     pytest.importorskip("azure.ai.ml")
-    found = {folder.name: [(d.code, d.message) for d in verify(folder)] for folder in builds(project)}
-    assert found == dict.fromkeys(found, [])
+    assert [(d.code, d.message) for folder in builds(project) for d in verify(folder)] == []
 
 
 TUNE, AUTOML, CONTROL = "tune/build/tune", "automl/build/automl", "control_flow/build/improving"
@@ -76,34 +74,77 @@ CORRUPTIONS: list[tuple[str, str, str, str, str | None, set[str], str]] = [
     ("search that no input can take", TUNE, PIPELINE, "          - 100\n", "          - 1000\n", {"MLP0819"}, "1000"),
     ("search by an unknown space", TUNE, PIPELINE, "type: lognormal", "type: lognorml", {"MLP0814"}, "lognorml"),
     ("search without a goal", TUNE, PIPELINE, "      goal: maximize\n", "", {"MLP0813"}, "primary_metric"),
-    ("two slacks", TUNE, PIPELINE, "slack_factor: 0.1", "slack_factor: 0.1\n      slack_amount: 1", {"MLP0834"}, "amount"),
-    ("trial that is not there", TUNE, PIPELINE, "trial: ./components/clean/", "trial: ./components/cl/", {"MLP0815"}, "cl/"),
+    (
+        "two slacks", TUNE, PIPELINE,
+        "slack_factor: 0.1", "slack_factor: 0.1\n      slack_amount: 1", {"MLP0834"}, "amount",
+    ),
+    (
+        "trial that is not there", TUNE, PIPELINE,
+        "trial: ./components/clean/", "trial: ./components/cl/", {"MLP0815"}, "cl/",
+    ),
     ("metric of another task", AUTOML, PIPELINE, "metric: auc_weighted", "metric: r2_score", {"MLP0814"}, "r2_score"),
     ("unknown task", AUTOML, PIPELINE, "task: text_ner", "task: text_nr", {"MLP0814"}, "text_nr"),
-    ("no data to train on", AUTOML, PIPELINE, "    training_data: ${{parent.inputs.rows}}\n", "", {"MLP0813"}, "type: automl"),
+    (
+        "no data to train on", AUTOML, PIPELINE,
+        "    training_data: ${{parent.inputs.rows}}\n", "", {"MLP0813"}, "type: automl",
+    ),
     ("data of no input", AUTOML, PIPELINE, "parent.inputs.sales", "parent.inputs.sale", {"MLP0816"}, "sale"),
     ("field of another task", AUTOML, PIPELINE, "  forecasting:\n", "  forcasting:\n", {"MLP0812"}, "forcasting"),
-    ("condition that runs nothing", CONTROL, PIPELINE, "true_block: ${{parent.jobs.when_bad}}", "true_block: ${{parent.jobs.when_bd}}", {"MLP0816"}, "when_bd"),
-    ("job that runs either way", CONTROL, PIPELINE, "      - ${{parent.jobs.good}}\n", "      - ${{parent.jobs.when_bad}}\n", {"MLP0835"}, "when_bad"),
-    ("condition that is an asset", CONTROL, PIPELINE, "parent.jobs.better.outputs.again", "parent.jobs.better.outputs.better", {"MLP0820"}, "condition"),
+    (
+        "condition that runs nothing", CONTROL, PIPELINE,
+        "true_block: ${{parent.jobs.when_bad}}", "true_block: ${{parent.jobs.when_bd}}", {"MLP0816"}, "when_bd",
+    ),
+    (
+        "job that runs either way", CONTROL, PIPELINE,
+        "      - ${{parent.jobs.good}}\n", "      - ${{parent.jobs.when_bad}}\n", {"MLP0835"}, "when_bad",
+    ),
+    (
+        "condition that is an asset", CONTROL, PIPELINE,
+        "parent.jobs.better.outputs.again", "parent.jobs.better.outputs.better", {"MLP0820"}, "condition",
+    ),
     ("loop over an unknown output", CONTROL, PIPELINE, "better: model\n", "bettr: model\n", {"MLP0817"}, "bettr"),
     ("loop into an unknown input", CONTROL, PIPELINE, "better: model\n", "better: modl\n", {"MLP0817"}, "modl"),
-    ("loop without a body", CONTROL, PIPELINE, "body: ${{parent.jobs.pair}}", "body: ${{parent.jobs.par}}", {"MLP0816"}, "par}"),
-    ("loop without end", CONTROL, PIPELINE, "max_iteration_count: 5", "max_iteration_count: 0", {"MLP0814"}, "max_iteration_count"),
+    (
+        "loop without a body", CONTROL, PIPELINE,
+        "body: ${{parent.jobs.pair}}", "body: ${{parent.jobs.par}}", {"MLP0816"}, "par}",
+    ),
+    (
+        "loop without end", CONTROL, PIPELINE,
+        "max_iteration_count: 5", "max_iteration_count: 0", {"MLP0814"}, "max_iteration_count",
+    ),
     ("items of an unknown input", CONTROL, PIPELINE, "rate: 0.1\n", "rte: 0.1\n", {"MLP0817", "MLP0835"}, "rte"),
     ("items that are no numbers", CONTROL, PIPELINE, "rate: 0.1\n", "rate: fast\n", {"MLP0819"}, "fast"),
     ("items of no input", CONTROL, PIPELINE, "parent.inputs.plans", "parent.inputs.plan", {"MLP0816"}, "plan}"),
-    ("dangling job in a component", NESTED, "components/cleaning/component.yml", "parent.jobs.", "parent.jobs.x_", {"MLP0816"}, "x_"),
+    (
+        "dangling job in a component", NESTED, "components/cleaning/component.yml",
+        "parent.jobs.", "parent.jobs.x_", {"MLP0816"}, "x_",
+    ),
     ("input that a pipeline has not", NESTED, PIPELINE, "      share: 0.3", "      shares: 0.3", {"MLP0817"}, "shares"),
-    ("component that is not there", NESTED, "components/preparing/component.yml", "../cleaning/", "../cleanin/", {"MLP0815"}, "cleanin"),
+    (
+        "component that is not there", NESTED, "components/preparing/component.yml",
+        "../cleaning/", "../cleanin/", {"MLP0815"}, "cleanin",
+    ),
     ("parallel without a script", JOBS, PIPELINE, "      entry_script: clean.py\n", "", {"MLP0813"}, "task"),
-    ("parallel with a script that is not there", JOBS, PIPELINE, "entry_script: clean.py", "entry_script: clen.py", {"MLP0815"}, "clen"),
-    ("parallel over no input", JOBS, PIPELINE, "${{inputs.rows}}\n  #", "${{inputs.row}}\n  #", {"MLP0822"}, "inputs.row}"),
+    (
+        "parallel with a script that is not there", JOBS, PIPELINE,
+        "entry_script: clean.py", "entry_script: clen.py", {"MLP0815"}, "clen",
+    ),
+    (
+        "parallel over no input", JOBS, PIPELINE,
+        "${{inputs.rows}}\n  #", "${{inputs.row}}\n  #", {"MLP0822"}, "inputs.row}",
+    ),
     ("spark without its configuration", JOBS, PIPELINE, "      spark.executor.instances: 2\n", "", {"MLP0813"}, "conf"),
-    ("spark that mounts", JOBS, PIPELINE, "mode: direct\n    resources", "mode: upload\n    resources", {"MLP0814"}, "upload"),
+    (
+        "spark that mounts", JOBS, PIPELINE,
+        "mode: direct\n    resources", "mode: upload\n    resources", {"MLP0814"}, "upload",
+    ),
     ("spark without an entry", JOBS, PIPELINE, "    entry:\n      file: clean.py\n", "", {"MLP0813"}, "counted"),
     ("data copied by no mode", JOBS, PIPELINE, "merge_with_overwrite", "merge", {"MLP0814"}, "merge"),
-    ("data imported as a folder", JOBS, PIPELINE, "        type: mltable\n        path: ${{parent.outputs", "        type: uri_folder\n        path: ${{parent.outputs", {"MLP0820"}, "uri_folder"),
+    (
+        "data imported as a folder", JOBS, PIPELINE,
+        "        type: mltable\n        path: ${{parent.outputs",
+        "        type: uri_folder\n        path: ${{parent.outputs", {"MLP0820"}, "uri_folder",
+    ),
     ("environment of nothing", MAIN, SCORER, "image: mcr.microsoft.com/azureml/base:1\n", "", {"MLP0813"}, "$schema"),
     ("environment with an unknown field", MAIN, SCORER, "conda_file:", "conda:", {"MLP0812"}, "conda"),
     ("environment without its conda file", MAIN, "environments/scorer/conda.yaml", "", None, {"MLP0815"}, "conda.yaml"),
@@ -111,15 +152,30 @@ CORRUPTIONS: list[tuple[str, str, str, str, str | None, set[str], str]] = [
     ("data that is not there", MAIN, "assets/people.yml", "people.csv", "peple.csv", {"MLP0815"}, "peple"),
     ("model of no type", MAIN, "assets/income.yml", "mlflow_model", "mlflw_model", {"MLP0814"}, "mlflw"),
     ("endpoint that none can call", MAIN, "endpoints/scoring.yml", "aad_token", "add_token", {"MLP0814"}, "add_token"),
-    ("batch endpoint with a field of others", MAIN, "endpoints/nightly.yml", "defaults:", "traffic:", {"MLP0812"}, "traffic"),
+    (
+        "batch endpoint with a field of others", MAIN, "endpoints/nightly.yml",
+        "defaults:", "traffic:", {"MLP0812"}, "traffic",
+    ),
     ("deployment of an unknown endpoint", MAIN, BLUE, "income-scoring", "income-scorin", {"MLP0823"}, "scorin"),
-    ("deployment without its scoring script", MAIN, "deployments/scoring/blue/code/clean.py", "", None, {"MLP0815"}, "clean.py"),
+    (
+        "deployment without its scoring script", MAIN, "deployments/scoring/blue/code/clean.py",
+        "", None, {"MLP0815"}, "clean.py",
+    ),
     ("deployment without a machine", MAIN, BLUE, "instance_type: Standard_DS3_v2\n", "", {"MLP0813"}, "$schema"),
     ("deployment that scales by no rule", MAIN, GREEN, "target_utilization", "target", {"MLP0814"}, "target"),
-    ("batch deployment of an unknown endpoint", MAIN, BY_MODEL, "income-nightly", "income-nighly", {"MLP0823"}, "nighly"),
-    ("batch deployment to an online endpoint", MAIN, BY_MODEL, "income-nightly", "income-scoring", {"MLP0823"}, "scoring"),
+    (
+        "batch deployment of an unknown endpoint", MAIN, BY_MODEL,
+        "income-nightly", "income-nighly", {"MLP0823"}, "nighly",
+    ),
+    (
+        "batch deployment to an online endpoint", MAIN, BY_MODEL,
+        "income-nightly", "income-scoring", {"MLP0823"}, "scoring",
+    ),
     ("batch deployment with no way to put out", MAIN, BY_MODEL, "append_row", "append", {"MLP0814"}, "append"),
-    ("batch deployment of no component", MAIN, BY_PIPELINE, "component: azureml:hello@latest\n", "", {"MLP0813"}, "$schema"),
+    (
+        "batch deployment of no component", MAIN, BY_PIPELINE,
+        "component: azureml:hello@latest\n", "", {"MLP0813"}, "$schema",
+    ),
     ("schedule with a bad cron", MAIN, IMPORTING, "0 1 * * *", "0 25 * * *", {"MLP0814"}, "25"),
     ("schedule on no day", MAIN, WEEKLY, "- friday", "- fryday", {"MLP0814"}, "fryday"),
     ("schedule of an unknown input", MAIN, WEEKLY, "    rows: 3", "    row: 3", {"MLP0816"}, "row: 3"),

@@ -83,7 +83,7 @@ def definitions_of(documents: Sequence[Document], findings: Findings, target: st
     parts: list[str] = []
     for document, _ in roots:
         whole = Statement("", body=made[id(document)])
-        attach(whole, document.comments, document.content)
+        attach(whole, list(document.comments), document.content)
         parts += ["\n".join(statement.render()) for statement in made[id(document)]]
         parts += ["\n".join(whole.closing)] if whole.closing else []
     text = canonical("\n\n".join(parts) + "\n", documents[0].root.source.path)

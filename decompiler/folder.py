@@ -60,7 +60,7 @@ def is_definition(path: str, components: bool = False) -> bool:
     document = load(path, Findings(path))
     if document is None:
         return _says(path, _DEFINES)
-    kind = kind_of(document.root)
+    kind = None if "jobs" in document.root.fields() else kind_of(document.root)
     return kind is not None and (kind != "component" or components)
 
 

@@ -354,7 +354,11 @@ def test_public_definitions_go_round(corpus: Path, tmp_path: Path) -> None:
     for number, name in enumerate(definitions_below(str(corpus))):
         path, folder = Path(name), tmp_path / str(number)
         folder.mkdir()
-        kind = decompile(name).definitions[0][1]
+        read = decompile(name)
+        if read.text is None:  # a template of a file: no YAML until somebody fills it in
+            assert [d.code for d in read.diagnostics] == ["MLP0810"], name
+            continue
+        kind = read.definitions[0][1]
         counts[kind][0] += 1
         try:
             before = load(kind, path)

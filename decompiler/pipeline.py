@@ -1,14 +1,12 @@
 """From a pipeline's YAML to the text of a program, and what there is to say of it."""
 
 import os
-from pathlib import Path
-from typing import NamedTuple
 
 from mlp_lang.decompiler.control import Controls, govern
-from mlp_lang.decompiler.document import Document, compose
+from mlp_lang.decompiler.document import Document
 from mlp_lang.decompiler.fields import Fields
 from mlp_lang.decompiler.ports import Feeds, port_line, take_doc
-from mlp_lang.decompiler.program import Escape, Program, is_null
+from mlp_lang.decompiler.program import Decompiled, Program, canonical, is_null
 from mlp_lang.decompiler.scope import Scope, mentioned, ordered
 from mlp_lang.decompiler.spelling import RESERVED, is_name, key, quoted, scalar, slug, string
 from mlp_lang.decompiler.stages import CONTROL, Stages, kind_of, side_of, well_formed
@@ -25,66 +23,20 @@ from mlp_lang.decompiler.vocabulary import (
     Kind,
     Row,
 )
-from mlp_lang.dsl.diagnostics import Diagnostic, Severity
-from mlp_lang.dsl.source import Source, Span, display_path
+from mlp_lang.dsl.diagnostics import Severity
 from mlp_lang.lowering.checker.document import Field, Findings
 
 
-class Decompiled(NamedTuple):
-    """`text` is the program in canonical form; None where ``diagnostics`` has errors."""
-
-    text: str | None
-    diagnostics: tuple[Diagnostic, ...]
-    escapes: tuple[Escape, ...]
-    name: str = ""  # of the pipeline
-
-
-def decompile(path: str, target: str | None = None) -> Decompiled:
-    """The program for a YAML file; ``target`` is where it is to be written (beside the YAML unless told otherwise).
-
-    A file that cannot be read is a diagnostic.
-    """
-    shown = display_path(Path(path))
-    try:
-        with open(path, "rb") as file:
-            text = file.read().decode("utf-8")
-    except (OSError, ValueError) as error:
-        findings = Findings(path)
-        reason = "not UTF-8" if isinstance(error, ValueError) else (getattr(error, "strerror", "") or "unreadable")
-        findings.report("MLP0815", f"cannot read `{shown}`: {reason.lower()}", Span(Source(shown, ""), 0, 0))
-        return Decompiled(None, tuple(findings.diagnostics), ())
-    return decompile_text(text, path, target)
-
-
-def decompile_text(yaml_text: str, path: str, target: str | None = None) -> Decompiled:
-    """As `decompile`, for the text of a file that may not be there; its path is what others are relative to."""
-    source = Source(display_path(Path(path)), yaml_text)
-    findings = Findings(path)
-    document = compose(source, os.path.abspath(path), findings)
-    if document is None:
-        return Decompiled(None, tuple(findings.diagnostics), ())
-    folder = os.path.dirname(os.path.abspath(path))
-    out = os.path.dirname(os.path.abspath(target)) if target is not None else folder
-    program = Program(folder, out, findings)
+def pipeline_of(document: Document, findings: Findings, target: str) -> Decompiled:
+    """The program for a pipeline that was read; ``target`` is where it is to be written."""
+    source, path = document.root.source, document.root.path
+    program = Program(os.path.dirname(path), os.path.dirname(os.path.abspath(target)), findings)
     made = _Pipeline(document, program, findings).make(path)
     failed = any(d.severity is Severity.ERROR for d in findings.diagnostics)
     if made is None or failed:
         return Decompiled(None, tuple(findings.diagnostics), ())
     name, text = made
     return Decompiled(canonical(text, source.path), tuple(findings.diagnostics), tuple(program.escapes), name)
-
-
-def canonical(text: str, path: str) -> str:
-    """The text as `mlp fmt` prints it. Raises ValueError if it does not parse: then this package is wrong."""
-    from mlp_lang.dsl.formatter import format_file
-    from mlp_lang.dsl.parser import parse
-
-    tree, problems = parse(Source(path, text))
-    errors = [p for p in problems if p.severity is Severity.ERROR]
-    if errors:
-        line, _ = errors[0].span.source.position(errors[0].span.start)
-        raise ValueError(f"the program made of {path} does not parse: {errors[0].message} (line {line})")
-    return format_file(tree)
 
 
 class _Pipeline:

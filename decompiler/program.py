@@ -12,7 +12,7 @@ from mlp_lang.decompiler.fields import Fields
 from mlp_lang.decompiler.spelling import Binder, is_name, no_binding, quoted, slug, string, value
 from mlp_lang.decompiler.statements import Statement
 from mlp_lang.decompiler.vocabulary import CONTAINERS, WORDS
-from mlp_lang.dsl.diagnostics import Severity
+from mlp_lang.dsl.diagnostics import Diagnostic, Severity
 from mlp_lang.dsl.source import Source
 from mlp_lang.lowering.checker.document import Findings, Place
 
@@ -28,9 +28,33 @@ _BUILD = {"path": "", "dockerfile_path": "dockerfile"}
 class Escape(NamedTuple):
     """A field of the YAML that has no word: it stands in an `azureml` block."""
 
-    where: str  # the job, or empty for the pipeline
+    where: str  # the job, or empty for the pipeline; of what stands beside pipelines, the declaration
     field: str
     line: int
+    source: str = ""  # the YAML file, where a program comes from several
+
+
+class Decompiled(NamedTuple):
+    """`text` is the program in canonical form; None where ``diagnostics`` has errors."""
+
+    text: str | None
+    diagnostics: tuple[Diagnostic, ...]
+    escapes: tuple[Escape, ...]
+    name: str = ""  # of the pipeline
+    definitions: tuple[tuple[str, str], ...] = ()  # beside pipelines: each file, and its kind as `Definition` has it
+
+
+def canonical(text: str, path: str) -> str:
+    """The text as `mlp fmt` prints it. Raises ValueError if it does not parse: then this package is wrong."""
+    from mlp_lang.dsl.formatter import format_file
+    from mlp_lang.dsl.parser import parse
+
+    tree, problems = parse(Source(path, text))
+    errors = [p for p in problems if p.severity is Severity.ERROR]
+    if errors:
+        line, _ = errors[0].span.source.position(errors[0].span.start)
+        raise ValueError(f"the program made of {path} does not parse: {errors[0].message} (line {line})")
+    return format_file(tree)
 
 
 class Program:
@@ -257,7 +281,7 @@ class Program:
             empty = is_null(field.value) or (field.value.is_mapping and not field.value.fields())
             if name in CONTAINERS and empty:
                 fields.take_name(name)
-        whole = set(fields.entries) - set(fields.paths())  # what is left of these is spelled already
+        whole = set(fields.entries) - {path for path, _ in fields.left()}  # what is left of these is spelled already
         left = [
             (n, f, spelled if n in whole else self._raw(n, f.value) or spelled)
             for n, f, spelled in fields.rest()
@@ -265,10 +289,8 @@ class Program:
         ]
         if not left:
             return None
-        for path in fields.paths():
-            head = path.partition(".")[0]
-            if head not in silent:
-                field = fields.entries[head]
+        for path, field in fields.left():
+            if path.partition(".")[0] not in silent:
                 self.escapes.append(Escape(where, prefix + path, field.key.node.start_mark.line + 1))
         body = [Statement(f"{key_of(n)} = {spelled}", field) for n, field, spelled in left]
         return Statement("azureml", body=body, inline=True)

@@ -62,6 +62,7 @@ def normalised(
     tree = without_own_tags(tree)
     tree = without_reader(tree)
     tree = without_idle(tree)
+    tree = without_digest(tree)
     tree = literals_as_text(tree)
     return anchored(tree, bases, copied, exists)
 
@@ -162,6 +163,19 @@ def without_idle(tree: Any) -> Any:
 
 
 _IDLE_OUTPUTS = ({"type": "uri_folder"}, {"job_output_type": "uri_folder"}, {"jobOutputType": "uri_folder"})
+
+
+def without_digest(tree: Any) -> Any:
+    """The digest that azure-ai-ml gives a component goes: it is one of its other fields, which are all compared, before
+    paths are anchored and tags of ours are gone. The service only keeps it, for azure-ai-ml to see what has changed."""
+    if isinstance(tree, list):
+        return [without_digest(item) for item in tree]
+    if not isinstance(tree, dict):
+        return tree
+    return {key: without_digest(value) for key, value in tree.items() if key != _DIGEST}
+
+
+_DIGEST = "client_component_hash"
 
 
 def without_own_tags(tree: Any) -> Any:

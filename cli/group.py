@@ -38,6 +38,12 @@ class LazyGroup(click.Group):
         command: click.Command = import_module(f"mlp_lang.cli.commands.{module}").command
         return command
 
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        for word in args:
+            if "\0" in word:  # no path and no name has one, and the system refuses it with an exception of its own
+                context.fail(f"{word!r} holds a null character.")
+        return super().parse_args(context, args)
+
     def resolve_command(self, context: click.Context, args: list[str]) -> Any:
         if args and args[0] not in COMMANDS:
             _unknown(context, args[0])

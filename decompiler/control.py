@@ -82,7 +82,10 @@ class Controls:
     def _condition(self, field: Field | None, default: str) -> str:
         if field is None:
             return default
-        whole = EXPRESSION.fullmatch(field.value.text.strip()) if field.value.is_scalar else None
+        if not field.value.is_scalar:
+            self.findings.report("MLP0814", "a condition is an output of a job, or true or false", field.value)
+            return default
+        whole = EXPRESSION.fullmatch(field.value.text.strip())
         bound = self.scope.bind_port(whole[1]) if whole else None
         return bound or value(field.value, self.scope.bind)
 

@@ -27,7 +27,7 @@ def members(job: Fields, scope: Scope) -> dict[str, list[tuple[str, Place]]]:
         field = job.entries.get(part)
         if field is None:
             continue
-        places = [field.value] if field.value.is_scalar else field.value.items()
+        places = [field.value] if field.value.is_scalar or field.value.is_mapping else field.value.items()
         found[part] = [(scope.job(p) or "", p) for p in places if not is_null(p)]
     return found
 
@@ -40,7 +40,8 @@ def govern(jobs: dict[str, Field], controls: set[str], scope: Scope, findings: F
         for inside in members(Fields(jobs[name].value), scope).values():
             for member, place in inside:
                 if not member:
-                    findings.report("MLP0816", f"job `{name}` governs `{place.text}`, which is no job", place)
+                    what = f"`{place.text}`" if place.is_scalar else "a value"
+                    findings.report("MLP0816", f"job `{name}` governs {what}, which is no job", place)
                     fine = False
                 elif member in owner:
                     findings.report("MLP0872", f"job `{member}` stands in `{owner[member]}` already", place)

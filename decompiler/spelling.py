@@ -4,9 +4,10 @@ import re
 from collections.abc import Callable
 
 from mlp_lang.dsl.strings import spell, spell_block
+from mlp_lang.dsl.values import UNSPELLED
 from mlp_lang.lowering.checker.document import Place
 
-RESERVED = frozenset(["and", "else", "false", "in", "none", "not", "or", "true"])
+RESERVED = frozenset(["and", "else", "false", "in", "none", "not", "or", "true", *UNSPELLED])
 LONG = 84  # characters of a command above which it takes several lines
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _INT = re.compile(r"[0-9]{1,300}")

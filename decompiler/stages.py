@@ -75,7 +75,11 @@ def well_formed(name: str, field: Field, findings: Findings) -> bool:
             fine = False
     for part in ("component", "trial"):
         entry = job.entries.get(part)
-        if entry is not None and not entry.value.is_mapping and not (entry.value.is_scalar and entry.value.text):
+        if (
+            entry is not None
+            and not entry.value.is_mapping
+            and not (entry.value.is_scalar and entry.value.text and not is_null(entry.value))
+        ):
             findings.report("MLP0814", f"`{part}` of job `{name}` must be a path, a name or a mapping", entry.value)
             fine = False
     kind = kind_of(job)

@@ -54,6 +54,10 @@ def unrunnable(graph: Graph, have: Mapping[str, str]) -> list[Diagnostic]:
             refused = message, _UNRUNNABLE_HELP[node.kind == "command"]
         if refused is not None:
             left_out.append(Diagnostic("MLP0910", refused[0], failures.place(node), help=refused[1]))
+    if graph.component is not None:
+        name = graph.component.reference or graph.component.name
+        message = f"`{graph.title}` runs the pipeline component `{name}`, which does not run on this machine yet"
+        left_out.append(Diagnostic("MLP0910", message, failures.place(None, graph), help=_UNRUNNABLE_HELP[0]))
     return left_out + [
         failures.no_program(node, why, help) for node in graph.nodes for why, help in _lacking(node, graph, have)
     ]

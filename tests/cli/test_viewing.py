@@ -126,6 +126,7 @@ def test_ui_opens_at_a_run(learned: Path) -> None:
         assert len(json.loads(get(f"{root}api/2.0/mlflow/runs/search", asked))["runs"]) == 1
 
 
+@pytest.mark.slow
 def test_what_cannot_be_shown_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mlp: Mlp) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "talk.mlp").write_text(
@@ -164,6 +165,7 @@ def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pat
         boards(None, str(tmp_path))
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_shows_what_its_steps_write_now(tmp_path: Path) -> None:
     """The journal tells where the steps of a run work; what they write there is shown beside what has ended."""
     run, links, scratch = (tmp_path / name for name in ("run", "links", "scratch"))

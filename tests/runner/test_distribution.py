@@ -1,8 +1,9 @@
 """Steps of several processes on one machine: what each is told, how they end, and that nothing of them is left."""
 
 import json
-import shutil
+import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,6 @@ from runner.hand_made import graph, states, step
 
 Go = Callable[..., RunResult]
 FOLDER = OutputPort("out", "folder", "uri_folder")
-MPI = shutil.which("mpirun") is not None
 
 
 def distributed(command: str, kind: dict[str, Any], nodes: int | None = None, **fields: Any) -> Node:
@@ -135,21 +135,24 @@ def test_a_retry_is_told_another_port_and_what_failed_is_cached_never(go: Go) ->
     assert states(go(graph(distributed(a.component.command, {"type": "pytorch"}, 2)))) != {"a": "cached"}
 
 
-def _left(command: str) -> list[str]:
+def _left(command: str, seconds: float = 3.0) -> list[str]:
     """Processes with this command line that still run: the kernel may need a moment after the group was killed."""
-    for _ in range(50):
-        found = []
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                try:
-                    line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
-                except OSError:
-                    continue
-                if line == command:
-                    found.append(entry.name)
-        if not found:
-            break
+    until = time.monotonic() + seconds
+    while (found := _running(command)) and time.monotonic() < until:
         time.sleep(0.05)
+    return found
+
+
+def _running(command: str) -> list[str]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+            except OSError:
+                continue
+            if line == command:
+                found.append(entry.name)
     return found
 
 
@@ -211,6 +214,39 @@ def test_without_mpi_nothing_runs(go: Go, monkeypatch: pytest.MonkeyPatch, tmp_p
     (found,) = result.diagnostics
     assert found.code == "MLP0941" and found.help == "apt-get install openmpi-bin" and not result.steps
     assert [d.code for d in plan(made, home=tmp_path / "home").diagnostics] == ["MLP0941"]
+
+
+PROGRAM = """
+pipeline many {
+  step a using command {
+    define {
+      output out: folder
+      command = "touch ${out}/x; exec sleep 603"
+      environment = image("any")
+    }
+    run {
+      distribution = KIND(processes = 2)
+    }
+  }
+  output o = a.out
+}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["pytorch", "mpi"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_nothing_is_left_of_a_run_that_is_stopped_or_killed(tmp_path: Path, kind: str, number: signal.Signals) -> None:
+    (tmp_path / "many.mlp").write_text(PROGRAM.replace("KIND", kind))
+    tool = [sys.executable, "-c", "import sys; from mlp_lang.cli.main import main; sys.exit(main())"]
+    arguments = [*tool, "run", "many.mlp", "--no-tracking"]
+    process = subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while len(_running("sleep 603")) < 2:
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(number)
+    assert process.wait(timeout=60) == (130 if number is signal.SIGINT else -signal.SIGKILL)
+    assert not _left("sleep 603", seconds=10.0)
 
 
 COUNT = """

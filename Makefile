@@ -30,6 +30,11 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/.made
 	$(COMPILE)
 	@touch $@ $(VENV)/.run
 
+# what steps of other kinds run on, large and asked for by tests that are marked slow alone
+$(VENV)/.kinds: pyproject.toml $(VENV)/.dev
+	$(INSTALL) --editable '.[torch,ray,spark,automl,tensorboard]'
+	@touch $@
+
 demo: $(VENV)/.run ## train, release, audit, export and serve pipelines/income.mlp here; then again, all from cache
 	$(BIN)/mlp check pipelines/income.mlp
 	$(BIN)/mlp run pipelines/income.mlp
@@ -37,7 +42,7 @@ demo: $(VENV)/.run ## train, release, audit, export and serve pipelines/income.m
 	@echo "The same again: nothing has changed, so nothing runs."
 	$(BIN)/mlp run pipelines/income.mlp
 
-test: $(VENV)/.dev ## the whole suite
+test: $(VENV)/.kinds ## the whole suite; Java and MPI must be there
 	$(BIN)/pytest $(PYTEST_ARGS)
 
 test-fast: $(VENV)/.dev ## what needs no real training; under two minutes

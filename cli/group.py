@@ -15,6 +15,8 @@ COMMANDS = {
     "runs": "List the runs here, or show one.",
     "logs": "Print what the steps of a run printed.",
     "report": "Write a report of a run, one page of HTML.",
+    "ui": "Show what runs have tracked in MLflow's pages.",
+    "tensorboard": "Show what the steps of runs have written in TensorBoard.",
     "cache": "Show what runs keep for later ones, or keep less of it.",
     "serve": "Keep the endpoint of a finished run up.",
     "explain": "Explain a diagnostic code, with examples.",

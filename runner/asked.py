@@ -1,11 +1,11 @@
 """From a Graph and what a caller says to the Graph that runs here, and to what cannot run here."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from mlp_lang.compiler.graph import Asset, Graph, Node
 from mlp_lang.dsl.diagnostics import Diagnostic, Severity
-from mlp_lang.runner import failures, serving
+from mlp_lang.runner import automl, distribution, failures, serving, spark
 
 
 def with_data(graph: Graph, data: Mapping[str, str]) -> tuple[Graph, list[Diagnostic]]:
@@ -33,8 +33,8 @@ def with_data(graph: Graph, data: Mapping[str, str]) -> tuple[Graph, list[Diagno
     return graph._replace(inputs=tuple(inputs)), problems
 
 
-def unrunnable(graph: Graph) -> list[Diagnostic]:
-    """Stages that have nothing to execute here: what changes a workspace, and registered components (an error)."""
+def unrunnable(graph: Graph, have: Mapping[str, str]) -> list[Diagnostic]:
+    """Stages that do nothing or another thing here (warnings), that cannot run here, or lack a program (errors)."""
     left_out = [
         Diagnostic(
             "MLP0915",
@@ -45,24 +45,32 @@ def unrunnable(graph: Graph) -> list[Diagnostic]:
         for node in graph.nodes
         if serving.elsewhere(node)
     ]
+    left_out += [failures.stands_in(node, automl.STANDS_IN) for node in graph.nodes if node.kind == "automl"]
+    for node in graph.nodes:
+        if node.deployment is not None:
+            continue
+        refused = automl.unable(node) if node.kind == "automl" else None
+        if refused is None and (message := _not_here(node)):
+            refused = message, _UNRUNNABLE_HELP[node.kind == "command"]
+        if refused is not None:
+            left_out.append(Diagnostic("MLP0910", refused[0], failures.place(node), help=refused[1]))
     if graph.component is not None:
         name = graph.component.reference or graph.component.name
         message = f"`{graph.title}` runs the pipeline component `{name}`, which does not run on this machine yet"
         left_out.append(Diagnostic("MLP0910", message, failures.place(None, graph), help=_UNRUNNABLE_HELP[0]))
     return left_out + [
-        Diagnostic("MLP0910", message, failures.place(node), help=help)
-        for node in graph.nodes
-        if node.deployment is None and (message := _not_here(node))
-        for help in (_UNRUNNABLE_HELP[node.kind == "command"],)
+        failures.no_program(node, why, help) for node in graph.nodes for why, help in _lacking(node, graph, have)
     ]
 
 
+RUN_HERE = frozenset(["command", "spark", "automl"])
+"""Kinds of jobs that this machine runs."""
 _UNRUNNABLE_HELP = ("compile it and run it in Azure ML", "use a component whose definition and code are files")
 
 
 def _not_here(node: Node) -> str:
     """Why this machine cannot run a step, or nothing."""
-    if node.kind != "command":
+    if node.kind not in RUN_HERE:
         return f"`{node.title or node.name}` is a `{node.kind}` job, which does not run on this machine yet"
     if node.component.origin == "registered":
         return (
@@ -70,6 +78,15 @@ def _not_here(node: Node) -> str:
             "which is registered in a workspace and cannot run here"
         )
     return ""
+
+
+def _lacking(node: Node, graph: Graph, have: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """What is no Python package and lacks: why, and what to install."""
+    if distribution.lacking(node) is not None:
+        yield "it is started by `mpirun`, and no MPI is installed", "apt-get install openmpi-bin"
+    first = next(n.name for n in graph.nodes if n.kind == "spark") if node.kind == "spark" else ""
+    if first == node.name and "pyspark" in have and (why := spark.lacking()) is not None:
+        yield why, "apt-get install default-jre-headless, or name another Java with JAVA_HOME"
 
 
 def forced(graph: Graph) -> bool:

@@ -8,11 +8,18 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from mlp_lang.compiler.graph import Environment, Graph, Node, Value
-from mlp_lang.runner import serving
+from mlp_lang.runner import distribution, serving
 
 _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(\[[^\]]*\])?\s*([^;]*)(;.*)?\Z")
-SERVER = ("azureml-inference-server-http", "psutil")
-"""What a deploy stage needs here, whatever its scoring environment says."""
+NEEDED = {
+    "deploy": ("azureml-inference-server-http", "psutil"),
+    "spark": ("pyspark",),
+    "automl": ("flaml", "lightgbm", "xgboost-cpu", "scikit-learn"),
+    "ray": ("ray",),
+}
+"""What a kind of step needs here, whatever its environment says."""
+SAME = {"xgboost-cpu": "xgboost"}
+"""Distributions that another one replaces."""
 AZURE_ONLY = frozenset(["azureml-mlflow", "azureml-defaults", "azureml-core", "azureml-dataset-runtime"])
 """What scripts need to reach a workspace, and nothing here: tracking is local."""
 
@@ -78,13 +85,17 @@ def check(graph: Graph, have: Mapping[str, str]) -> list[Lack]:
         if serving.elsewhere(node):
             continue
         wanted = requirements(environment_of(node))
-        if node.deployment is not None:
-            wanted += [Requirement(name, "", name, True) for name in SERVER]
+        wanted += [Requirement(name, "", name, True) for kind in _kinds(node) for name in NEEDED.get(kind, ())]
         for requirement in wanted:
-            version = have.get(requirement.name)
+            version = have.get(requirement.name) or have.get(SAME.get(requirement.name, ""))
             if version is None or not _meets(version, requirement):
                 lacks.setdefault((requirement.name, requirement.specifier), Lack(requirement, version, node))
     return list(lacks.values())
+
+
+def _kinds(node: Node) -> tuple[str, ...]:
+    settings = distribution.said(node).get("distribution", {})
+    return ("deploy" if node.deployment is not None else node.kind, str(settings.get("type", "")).lower())
 
 
 def environment_of(node: Node) -> Environment:

@@ -118,6 +118,20 @@ def drawn_anew(node: Node) -> Diagnostic:
     )
 
 
+def stands_in(node: Node, program: str) -> Diagnostic:
+    return Diagnostic(
+        "MLP0940",
+        f"{program} stands in for Azure ML's AutoML in `{node.title or node.name}`",
+        place(node),
+        label="the model that it finds is another one than Azure ML would find",
+        severity=Severity.WARNING,
+    )
+
+
+def no_program(node: Node, why: str, help: str) -> Diagnostic:
+    return Diagnostic("MLP0941", f"`{node.title or node.name}` cannot run here: {why}", place(node), help=help)
+
+
 def no_report(error: Exception, graph: Graph) -> Diagnostic:
     return Diagnostic(
         "MLP0925",

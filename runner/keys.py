@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from mlp_lang.compiler.graph import Asset, FromInput, FromNode, Graph, Node
-from mlp_lang.runner import code, serving
+from mlp_lang.runner import automl, code, distribution, serving, spark
 from mlp_lang.runner.bindings import Given
 from mlp_lang.runner.content import Memory, digest_text
-from mlp_lang.runner.environment import environment_of, requirements
+from mlp_lang.runner.environment import NEEDED, environment_of, requirements
 from mlp_lang.runner.store import FORMAT
 
+KINDS = {"spark": spark.counted, "automl": automl.counted}
+"""What of a job that is no command decides its result, beside its code and what it reads."""
 SHORT = 16
 """Hexadecimal digits of a part's digest: enough to tell whether it is the same."""
 
@@ -62,7 +64,10 @@ def key_of(node: Node, given: list[Given], check: "serving.Check | None", known:
     else:
         document["command"] = c.command
         document["code"] = code.digest(c, known.memory)
-        document["distribution"] = node.run.distribution
+        document["distribution"] = distribution.counted(node)
+        if node.kind in KINDS:
+            document["settings"] = KINDS[node.kind](node, known.graph)
+            document["installed"].update((name, known.versions.get(name)) for name in NEEDED[node.kind])
         inputs: list[list[Any]] = []
         document["inputs"] = inputs
         bound = dict(node.inputs)
@@ -106,6 +111,7 @@ _WORDS = {
     "command": "the command",
     "code": "the code",
     "distribution": "the distribution",
+    "settings": "the job's settings",
 }
 
 

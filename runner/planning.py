@@ -68,7 +68,7 @@ def plan(
     if unknown:
         return Plan(graph.name, graph.profile, (), tuple(unknown))
     have = environment.installed()
-    found = [*problems, *failures.lacking(environment.check(graph, have)), *unrunnable(graph)]
+    found = [*problems, *failures.lacking(environment.check(graph, have)), *unrunnable(graph, have)]
     steps, lacks = _Planner(graph, chosen, folder, resume, where, have, cache, force or forced(graph)).plan()
     return Plan(graph.name, graph.profile, steps, (*found, *lacks))
 

@@ -188,6 +188,40 @@ class Process:
             os.killpg(self.pid, number)
 
 
+def end_strays(mark: str) -> None:
+    """Kill what a step started and took out of its process group (MPI's ranks, Ray's daemons): its TMPDIR tells.
+
+    Where nothing tells (no /proc) nothing is done.
+    """
+    sign = f"TMPDIR={mark}".encode()
+    for _ in range(_SWEEPS):
+        found = [pid for pid in _processes() if sign in _environment(pid)]
+        if not found:
+            return
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.02)
+
+
+_SWEEPS = 20
+
+
+def _processes() -> list[int]:
+    try:
+        return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        return []
+
+
+def _environment(pid: int) -> bytes:
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
 def _living(group: int) -> bool:
     """Whether a member of a process group still runs; True where nothing tells (no /proc)."""
     try:

@@ -9,6 +9,7 @@ from mlp_lang import __version__
 from mlp_lang.compiler.graph import Graph, Node
 from mlp_lang.dsl.diagnostics import Diagnostic
 from mlp_lang.dsl.source import Span
+from mlp_lang.runner.automl import STANDS_IN
 from mlp_lang.runner.environment import environment_of, requirements
 from mlp_lang.runner.outcome import Outcome, Status
 from mlp_lang.runner.selection import all_needs
@@ -50,6 +51,7 @@ def stubs(graph: Graph, folder: str) -> list[dict[str, Any]]:
             "verb": node.verb,
             "component": node.component.name,
             "needs": needs[node.name],
+            **({"stands_in": STANDS_IN} if node.kind == "automl" else {}),
             **_result(node, None, folder, 0.0),
         }
         for node in graph.nodes

@@ -19,6 +19,7 @@ from mlp_lang.runner.asked import forced, unrunnable, with_data
 from mlp_lang.runner.bindings import BindingError, asset_path, shown_parameters, sources
 from mlp_lang.runner.content import Memory, place_whole
 from mlp_lang.runner.control import Control
+from mlp_lang.runner.distribution import processes
 from mlp_lang.runner.facts import write_facts
 from mlp_lang.runner.folder import FolderError, RunFolder, Scratch, home_folder, make_home, open_again, open_new
 from mlp_lang.runner.journal import Journal
@@ -87,7 +88,7 @@ def run(
         return RunResult("failed", "", {}, {}, tuple(unknown))
     force = force or forced(graph)
     have = environment.installed()
-    findings = [*problems, *failures.lacking(environment.check(graph, have)), *unrunnable(graph)]
+    findings = [*problems, *failures.lacking(environment.check(graph, have)), *unrunnable(graph, have)]
     if force:
         drawn = {release.node for release in graph.privacy.releases} & chosen.run
         findings += [failures.drawn_anew(node) for node in graph.nodes if node.name in drawn]
@@ -298,7 +299,7 @@ class _Session:
         self.shop.feeds.update(feeds)
         position = {name: i for i, name in enumerate(nodes)}
         ready = [name for name in nodes if not waits[name]]
-        weights = {name: min(self.jobs, _weight(node)) for name, node in nodes.items()}
+        weights = {name: min(self.jobs, processes(node, self.graph)) for name, node in nodes.items()}
         free = self.jobs
         while True:
             while ready and not self.control.cancelled:
@@ -438,12 +439,6 @@ class _Session:
         inside = os.path.relpath(model, self.folder.path)
         outputs = {port: os.path.relpath(path, self.folder.path) for port, path in outcome.outputs.items()}
         return serving.record(node, outputs, outcome.endpoint, self.graph, model if inside.startswith("..") else inside)
-
-
-def _weight(node: Node) -> int:
-    """Cores that a step counts for: its processes on one machine."""
-    count = (node.run.distribution or {}).get("process_count_per_instance")
-    return count if isinstance(count, int) and count > 0 else 1
 
 
 def _python_folder(scratch: str) -> str:

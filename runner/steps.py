@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from mlp_lang.compiler.graph import Graph, Node, OutputPort
 from mlp_lang.dsl.diagnostics import Diagnostic
-from mlp_lang.runner import code, failures, findings, serving
+from mlp_lang.runner import automl, code, distribution, failures, findings, serving, spark
 from mlp_lang.runner.bindings import BindingError, Given, Sources, given_inputs
 from mlp_lang.runner.command import CommandError, expand
 from mlp_lang.runner.content import Memory, entries, place_whole, protect, remove, tree_digest
@@ -21,7 +21,7 @@ from mlp_lang.runner.imports import Imports
 from mlp_lang.runner.journal import Journal, now
 from mlp_lang.runner.keys import Key, Known, key_of
 from mlp_lang.runner.outcome import Outcome, Status
-from mlp_lang.runner.process import Process, Warden, common_environment
+from mlp_lang.runner.process import Process, Warden, common_environment, end_strays
 from mlp_lang.runner.resources import Watch, birth, ended_for_memory, used
 from mlp_lang.runner.store import ENTRY, Cache, Stored, document_of, load, write_json
 from mlp_lang.runner.tracking import Tracking
@@ -199,6 +199,7 @@ def _attempt(
     work = os.path.join(scratch, "code")
     os.makedirs(os.path.join(made, "outputs"))
     os.makedirs(work)
+    variables: dict[str, str] = {}
     ports = ports_of(node)
     outputs = {port.name: os.path.join(made, "outputs", port.name) for port in ports}
     for port in ports:
@@ -212,15 +213,14 @@ def _attempt(
     else:
         files = code.lay_out(node.component, work)
         texts = _inputs_for(given, scratch)
-        line = expand(node.component.command, texts, outputs)
-        arguments = [shop.shell, "-c", line]
-        if node.run.distribution is None:
+        arguments, line, variables = _command(node, texts, outputs, work, scratch, shop)
+        if node.kind == "command" and not distribution.said(node):
             start = shop.zygotes.plan(line, files)
     tracking = shop.tracking
     logs = tracking is not None and shop.zygotes.may_log(node, files)
     tags = _tags(node, key.text)
     run_id = tracking.start(node.title or node.name, tags) if tracking is not None and logs else ""
-    environment = _variables(node, given, outputs, run_id, shop, scratch)
+    environment = {**_variables(node, given, outputs, run_id, shop, scratch), **variables}
     with open(os.path.join(folder, "command.txt"), "w", encoding="utf-8") as file:
         file.write(line + "\n")
     running = time.monotonic()
@@ -277,7 +277,9 @@ class _Ended(NamedTuple):
 
 
 def ports_of(node: Node) -> tuple[OutputPort, ...]:
-    """The outputs of a step as it runs here: the component's, or those of the endpoint's check."""
+    """The outputs of a step as it runs here: the component's, or those of what stands in for it."""
+    if node.kind == "automl":
+        return automl.ports(node)
     return node.component.outputs if node.deployment is None else serving.ports(node)
 
 
@@ -293,6 +295,21 @@ def _inputs_for(given: list[Given], scratch: str) -> dict[str, str]:
         else:
             texts[g.name] = g.text
     return texts
+
+
+def _command(
+    node: Node, texts: dict[str, str], outputs: dict[str, str], work: str, scratch: str, shop: Shop
+) -> tuple[list[str], str, dict[str, str]]:
+    """What a step runs, by its kind: the process, what people read of it, and variables of its own."""
+    if node.kind == "spark":
+        return spark.command(node, shop.graph, texts, outputs, work, scratch)
+    if node.kind == "automl":
+        return automl.command(node, shop.graph, texts, outputs, scratch)
+    line = expand(node.component.command, texts, outputs)
+    shape = distribution.shape_of(node, shop.graph)
+    if shape is None:
+        return [shop.shell, "-c", line], line, {}
+    return distribution.command(shape, line, scratch, shop.shell), f"{distribution.spell(shape)}\n{line}", {}
 
 
 def _run(
@@ -326,6 +343,8 @@ def _run(
     shop.watch.add(process.pid, lambda: process.stop(signal.SIGKILL))
     control.wake()
     exit_code = process.wait()
+    if distribution.said(node):
+        end_strays(environment["TMPDIR"])
     peak, beyond = shop.watch.remove(process.pid)
     by_system = exit_code in (-signal.SIGKILL, 128 + signal.SIGKILL) and ended_for_memory() > before
     with control.lock:
@@ -355,10 +374,6 @@ def _variables(
         environment[f"AZURE_ML_INPUT_{g.name}"] = g.text
     for name, path in outputs.items():
         environment[f"AZURE_ML_OUTPUT_{name}"] = path
-    if node.run.distribution is not None:
-        environment.update(
-            RANK="0", LOCAL_RANK="0", WORLD_SIZE="1", NODE_RANK="0", MASTER_ADDR="127.0.0.1", MASTER_PORT="6105"
-        )
     environment.update(node.run.environment_variables)
     if shop.tracking is not None:
         environment.update(shop.tracking.variables(run_id))

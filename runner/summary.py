@@ -65,7 +65,7 @@ def _lines(record: Mapping[str, Any], folder: str) -> Iterator[str]:
     if record["endpoints"]:
         yield f"serve    mlp serve {_shown(folder)}"
     if record["tracking"] is not None:
-        yield f"tracking mlflow ui --backend-store-uri {record['tracking']['uri']}"
+        yield f"tracking mlp ui {_shown(folder)}"
     if record["status"] != "completed" and any(step["status"] in ("completed", "cached") for step in steps):
         file = _shown(record["sources"][0]) if record["sources"] else "FILE"
         state = state_of(folder)

@@ -132,6 +132,8 @@ class Zygotes:
         """Whether a step can reach MLflow, as far as its environment, its command and its code tell."""
         if node.deployment is not None:
             return False
+        if node.kind == "automl":
+            return True
         command = node.component.command
         if "mlflow" in command.lower() or any(r.name in TRACKERS for r in requirements(node.component.environment)):
             return True

@@ -4,9 +4,11 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from mlp_lang.decompiler.alone import in_pipeline
 from mlp_lang.decompiler.control import Controls, govern
 from mlp_lang.decompiler.document import Document, compose
 from mlp_lang.decompiler.fields import Fields
+from mlp_lang.decompiler.origins import Mark, marks
 from mlp_lang.decompiler.ports import Feeds, port_line, take_doc
 from mlp_lang.decompiler.program import Escape, Program, is_null
 from mlp_lang.decompiler.scope import Scope, mentioned, ordered
@@ -27,12 +29,14 @@ class Decompiled(NamedTuple):
     diagnostics: tuple[Diagnostic, ...]
     escapes: tuple[Escape, ...]
     name: str = ""  # of the pipeline
+    marks: tuple[Mark, ...] = ()  # which statements come from which lines
 
 
-def decompile(path: str, target: str | None = None) -> Decompiled:
+def decompile(path: str, target: str | None = None, *, alone: bool = False) -> Decompiled:
     """The program for a YAML file; ``target`` is where it is to be written (beside the YAML unless told otherwise).
 
-    A file that cannot be read is a diagnostic.
+    A file that cannot be read is a diagnostic. With ``alone`` the file may also define one job or component: the
+    program is then the pipeline of which it is the only stage.
     """
     shown = display_path(Path(path))
     try:
@@ -43,16 +47,18 @@ def decompile(path: str, target: str | None = None) -> Decompiled:
         reason = "not UTF-8" if isinstance(error, ValueError) else (getattr(error, "strerror", "") or "unreadable")
         findings.report("MLP0815", f"cannot read `{shown}`: {reason.lower()}", Span(Source(shown, ""), 0, 0))
         return Decompiled(None, tuple(findings.diagnostics), ())
-    return decompile_text(text, path, target)
+    return decompile_text(text, path, target, alone=alone)
 
 
-def decompile_text(yaml_text: str, path: str, target: str | None = None) -> Decompiled:
+def decompile_text(yaml_text: str, path: str, target: str | None = None, *, alone: bool = False) -> Decompiled:
     """As `decompile`, for the text of a file that may not be there; its path is what others are relative to."""
     source = Source(display_path(Path(path)), yaml_text)
     findings = Findings(path)
     document = compose(source, os.path.abspath(path), findings)
     if document is None:
         return Decompiled(None, tuple(findings.diagnostics), ())
+    if alone:
+        document = in_pipeline(document)
     folder = os.path.dirname(os.path.abspath(path))
     out = os.path.dirname(os.path.abspath(target)) if target is not None else folder
     program = Program(folder, out, findings)
@@ -60,8 +66,9 @@ def decompile_text(yaml_text: str, path: str, target: str | None = None) -> Deco
     failed = any(d.severity is Severity.ERROR for d in findings.diagnostics)
     if made is None or failed:
         return Decompiled(None, tuple(findings.diagnostics), ())
-    name, text = made
-    return Decompiled(canonical(text, source.path), tuple(findings.diagnostics), tuple(program.escapes), name)
+    name, text, found = made
+    said = tuple(findings.diagnostics)
+    return Decompiled(canonical(text, source.path), said, tuple(program.escapes), name, found)
 
 
 def canonical(text: str, path: str) -> str:
@@ -85,7 +92,7 @@ class _Pipeline:
         self.root = Fields(document.root)
         self.jobs: dict[str, Field] = {}
 
-    def make(self, path: str) -> tuple[str, str] | None:
+    def make(self, path: str) -> tuple[str, str, tuple[Mark, ...]] | None:
         if not self._shape():
             return None
         inputs, outputs = side_of(self.root, "inputs"), side_of(self.root, "outputs")
@@ -124,7 +131,7 @@ class _Pipeline:
                 group[0].blank = True
         pipeline = Statement(f"pipeline {name}", body=[s for group in groups for s in group], doc=doc)
         pipeline.first, pipeline.last, pipeline.column = 0, 1 << 30, 0
-        return name, self._text(pipeline)
+        return name, self._text(pipeline), tuple(m for inner in pipeline.inner() for m in marks(inner))
 
     def _text(self, pipeline: Statement) -> str:
         first = min((line for line, _ in self.document.content), default=0)

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mlp_lang.compiler import Compilation, compile_file
+from mlp_lang.decompiler.importing import decompile
 from mlp_lang.decompiler.origins import Origins
-from mlp_lang.decompiler.pipeline import decompile
 from mlp_lang.dsl.reading import read
 from mlp_lang.dsl.source import Source, display_path
 

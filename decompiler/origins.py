@@ -1,6 +1,7 @@
 """From places in the program that a YAML became to places in the YAML."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -35,26 +36,25 @@ class Origins:
     def __init__(self, source: Source, program: Source, found: tuple[Mark, ...]) -> None:
         self.source = source
         self.program = program
-        self._lines: list[Mark | None] = []
+        self._marks: list[tuple[int, int, Mark]] = []  # line and column without blanks from which on it holds
         texts = [_squeezed(line) for line in program.text.split("\n")]
-        at = 0
-        by_line: dict[int, Mark] = {}
+        line = column = 0
         for mark in found:
-            here = next((n for n in range(at, len(texts)) if mark.text in texts[n]), None)
-            if here is not None:
-                by_line[here] = mark  # of several on one line the innermost
-                at = here
-        last: Mark | None = None
-        for number in range(len(texts)):
-            last = by_line.get(number, last)
-            self._lines.append(last)
+            for number in range(line, len(texts)):
+                at = texts[number].find(mark.text, column if number == line else 0)
+                if at >= 0:
+                    line, column = number, at
+                    self._marks.append((line, column, mark))
+                    break
 
     def span(self, span: Span) -> Span:
         """The place in the YAML; another source's spans stay."""
         if span.source is not self.program:
             return span
-        line = self.program.position(span.start)[0] - 1
-        mark = self._lines[line] if line < len(self._lines) else None
+        line, column = self.program.position(span.start)
+        before = len(_squeezed(self.program.line(line)[: column - 1]))
+        last = bisect_right(self._marks, (line - 1, before), key=lambda m: m[:2])
+        mark = self._marks[last - 1][2] if last else None
         word = span.text.strip('"')
         if mark is None or not word:
             return self._named(word) or self._line(mark)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from mlp_lang.compiler.graph import Asset, Graph, Node
 from mlp_lang.dsl.diagnostics import Diagnostic, Severity
 from mlp_lang.runner import failures, serving
+from mlp_lang.runner.bindings import PRIMITIVES
+from mlp_lang.runner.elsewhere import is_remote
 
 
 def with_data(graph: Graph, data: Mapping[str, str]) -> tuple[Graph, list[Diagnostic]]:
@@ -14,9 +16,7 @@ def with_data(graph: Graph, data: Mapping[str, str]) -> tuple[Graph, list[Diagno
         return graph, []
     problems = []
     names = {
-        i.parameter.name
-        for i in graph.inputs
-        if isinstance(i.value, Asset) or i.parameter.azure_type.startswith("uri_")
+        i.parameter.name for i in graph.inputs if isinstance(i.value, Asset) or i.parameter.azure_type not in PRIMITIVES
     }
     for name in data:
         if name not in names:
@@ -28,13 +28,15 @@ def with_data(graph: Graph, data: Mapping[str, str]) -> tuple[Graph, list[Diagno
         path = data.get(item.parameter.name)
         if path is not None and item.parameter.name in names:
             mode = item.value.mode if isinstance(item.value, Asset) else None
-            item = item._replace(value=Asset(item.parameter.azure_type, os.path.abspath(path), True, mode, item.span))
+            local = not is_remote(path)
+            path = os.path.abspath(path) if local else path
+            item = item._replace(value=Asset(item.parameter.azure_type, path, local, mode, item.span))
         inputs.append(item)
     return graph._replace(inputs=tuple(inputs)), problems
 
 
 def unrunnable(graph: Graph) -> list[Diagnostic]:
-    """Stages that have nothing to execute here: what changes a workspace, and registered components (an error)."""
+    """Stages that have nothing to execute here: what changes a workspace, and kinds that do not run here (an error)."""
     left_out = [
         Diagnostic(
             "MLP0915",
@@ -48,27 +50,21 @@ def unrunnable(graph: Graph) -> list[Diagnostic]:
     if graph.component is not None:
         name = graph.component.reference or graph.component.name
         message = f"`{graph.title}` runs the pipeline component `{name}`, which does not run on this machine yet"
-        left_out.append(Diagnostic("MLP0910", message, failures.place(None, graph), help=_UNRUNNABLE_HELP[0]))
+        left_out.append(Diagnostic("MLP0910", message, failures.place(None, graph), help=_UNRUNNABLE_HELP))
     return left_out + [
-        Diagnostic("MLP0910", message, failures.place(node), help=help)
+        Diagnostic("MLP0910", message, failures.place(node), help=_UNRUNNABLE_HELP)
         for node in graph.nodes
         if node.deployment is None and (message := _not_here(node))
-        for help in (_UNRUNNABLE_HELP[node.kind == "command"],)
     ]
 
 
-_UNRUNNABLE_HELP = ("compile it and run it in Azure ML", "use a component whose definition and code are files")
+_UNRUNNABLE_HELP = "compile it and run it in Azure ML"
 
 
 def _not_here(node: Node) -> str:
     """Why this machine cannot run a step, or nothing."""
-    if node.kind != "command":
+    if node.component.origin != "registered" and node.kind != "command":
         return f"`{node.title or node.name}` is a `{node.kind}` job, which does not run on this machine yet"
-    if node.component.origin == "registered":
-        return (
-            f"`{node.title or node.name}` uses `{node.component.reference or node.component.name}`, "
-            "which is registered in a workspace and cannot run here"
-        )
     return ""
 
 

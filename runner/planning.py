@@ -12,9 +12,11 @@ from mlp_lang.runner import environment, failures, serving
 from mlp_lang.runner.asked import forced, unrunnable, with_data
 from mlp_lang.runner.bindings import BindingError, given_inputs, sources
 from mlp_lang.runner.content import Memory, digest_text
+from mlp_lang.runner.elsewhere import at_home
 from mlp_lang.runner.facts import spell_facts
 from mlp_lang.runner.folder import home_folder
 from mlp_lang.runner.keys import Key, Known, changes, key_of
+from mlp_lang.runner.local import NOTHING, Local
 from mlp_lang.runner.places import earlier_runs, last_entries
 from mlp_lang.runner.selection import EVERYTHING, Chosen, Selection, all_needs, choose
 from mlp_lang.runner.steps import ports_of
@@ -60,15 +62,17 @@ def plan(
     home: Path | str | None = None,
     select: Selection = EVERYTHING,
     force: bool = False,
+    local: Local | None = None,
 ) -> Plan:
     """What `run` with the same arguments would do now. Raises nothing for a user's mistake: see the diagnostics."""
     where = home_folder(os.fspath(home) if home is not None else None)
     graph, problems = with_data(graph, data or {})
     chosen, unknown = choose(graph, select)
+    graph, remote = at_home(graph, local or NOTHING, chosen.run | chosen.taken)
     if unknown:
         return Plan(graph.name, graph.profile, (), tuple(unknown))
     have = environment.installed()
-    found = [*problems, *failures.lacking(environment.check(graph, have)), *unrunnable(graph)]
+    found = [*problems, *remote, *failures.lacking(environment.check(graph, have)), *unrunnable(graph)]
     steps, lacks = _Planner(graph, chosen, folder, resume, where, have, cache, force or forced(graph)).plan()
     return Plan(graph.name, graph.profile, steps, (*found, *lacks))
 

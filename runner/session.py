@@ -19,9 +19,11 @@ from mlp_lang.runner.asked import forced, unrunnable, with_data
 from mlp_lang.runner.bindings import BindingError, asset_path, shown_parameters, sources
 from mlp_lang.runner.content import Memory, place_whole
 from mlp_lang.runner.control import Control
+from mlp_lang.runner.elsewhere import at_home
 from mlp_lang.runner.facts import write_facts
 from mlp_lang.runner.folder import FolderError, RunFolder, Scratch, home_folder, make_home, open_again, open_new
 from mlp_lang.runner.journal import Journal
+from mlp_lang.runner.local import NOTHING, Local
 from mlp_lang.runner.outcome import Outcome, RunResult, Status
 from mlp_lang.runner.places import earlier_runs, remember
 from mlp_lang.runner.process import Warden, common_environment
@@ -62,6 +64,7 @@ def run(
     report: bool = True,
     call: Mapping[str, Any] | None = None,
     warm: bool = True,
+    local: Local | None = None,
 ) -> RunResult:
     """Execute a pipeline on this machine and return what came of it.
 
@@ -70,7 +73,8 @@ def run(
     of this machine). `data` gives pipeline inputs a local path instead of the program's. `home` holds cache, runs and
     tracking (default: MLP_HOME, else `.mlp` in the working directory). With `cache` False every step runs, and nothing
     is kept for later runs. `grace` is the seconds between TERM and KILL for steps that are stopped. Without `warm`
-    no step is forked from a process that has its imports.
+    no step is forked from a process that has its imports. `local` says what stands here for data, components and
+    environments of a workspace.
 
     `select` names the steps that are wanted; what those need beyond them is taken from the cache or an earlier run.
     With `force` nothing that runs is taken from the cache (what is made is kept there). A step whose processes hold
@@ -83,11 +87,12 @@ def run(
     where = home_folder(os.fspath(home) if home is not None else None)
     graph, problems = with_data(graph, data or {})
     chosen, unknown = choose(graph, select)
+    graph, remote = at_home(graph, local or NOTHING, chosen.run | chosen.taken)
     if unknown:
         return RunResult("failed", "", {}, {}, tuple(unknown))
     force = force or forced(graph)
     have = environment.installed()
-    findings = [*problems, *failures.lacking(environment.check(graph, have)), *unrunnable(graph)]
+    findings = [*problems, *remote, *failures.lacking(environment.check(graph, have)), *unrunnable(graph)]
     if force:
         drawn = {release.node for release in graph.privacy.releases} & chosen.run
         findings += [failures.drawn_anew(node) for node in graph.nodes if node.name in drawn]

@@ -66,7 +66,8 @@ class Origins:
         related = tuple(r._replace(span=self.span(r.span)) for r in found.related)
         if found.span.source is not self.program:
             return found._replace(related=related)
-        return found._replace(span=self.span(found.span), related=related, fixes=())
+        said, help = (text.replace(self.program.path, self.source.path) for text in (found.message, found.help))
+        return found._replace(message=said, span=self.span(found.span), related=related, help=help, fixes=())
 
     def all(self, part: Any) -> Any:
         """A part of a Graph with all of its spans in the YAML. What is shared stays shared."""

@@ -22,8 +22,8 @@ from mlp_lang.dsl.source import Span
 from mlp_lang.lowering.values import azure_text
 from mlp_lang.runner import failures, serving
 from mlp_lang.runner.bindings import PRIMITIVES
-from mlp_lang.runner.environment import BadSpecification, specified
-from mlp_lang.runner.local import HERE, Local, line
+from mlp_lang.runner.environment import SpecificationError, specified
+from mlp_lang.runner.local import HERE, Local, Mapped, line
 
 _SHOWN = 3
 _CODES = {"data": "MLP0906", "components": "MLP0910", "environments": "MLP0941"}
@@ -36,7 +36,7 @@ _WHAT = {
     ),
 }
 _HELP = {
-    "data": "say in `{file}` where a copy lies, or give one with `--data`{name} or `--map`:",
+    "data": "say in `{file}` where a copy lies, or give one with `--data {name}=PATH` or `--map`:",
     "components": "say in `{file}` which definition stands for it:",
     "environments": (
         f'say in `{{file}}` which conda file, requirements file or environment has them, or "{HERE}" to be content:'
@@ -101,9 +101,9 @@ class _Move:
         types = {p.name: p for p in component.inputs}
         bound: list[tuple[str, Binding]] = []
         for name, binding in node.inputs:
-            if isinstance(binding, Literal) and is_remote(binding.value) and name in types:
-                if types[name].azure_type not in PRIMITIVES:
-                    binding = Asset(types[name].azure_type, str(binding.value), False, None, binding.span)
+            kind = types[name].azure_type if name in types else "string"
+            if isinstance(binding, Literal) and is_remote(binding.value) and kind not in PRIMITIVES:
+                binding = Asset(kind, str(binding.value), False, None, binding.span)
             if isinstance(binding, Asset) and not binding.local:
                 mode = binding.mode or (types[name].mode if name in types else None)
                 binding = self._asset(binding, needed and mode != "direct", binding.span or failures.place(node))
@@ -159,19 +159,22 @@ class _Move:
             return environment
         address = environment.reference
         mapped = self.local.find("environments", address)
+        if mapped is None and not is_remote(address):  # an environment's own file
+            file = os.path.normpath(os.path.join(node.component.folder, address.removeprefix("file:")))
+            mapped = Mapped(file, failures.place(node))
         if mapped is None:
             if needed:
                 self.missing["environments"].setdefault(address, _Missing(failures.place(node), ""))
             return environment
         if mapped.path == HERE:
             return environment
-        if address not in self._environments:
+        if mapped.path not in self._environments:
             try:
-                self._environments[address] = specified(mapped.path)
-            except BadSpecification as error:
+                self._environments[mapped.path] = specified(mapped.path)
+            except SpecificationError as error:
                 self.problems.append(Diagnostic("MLP0940", f"`{address}`: {error}", mapped.span))
-                self._environments[address] = None
-        found = self._environments[address]
+                self._environments[mapped.path] = None
+        found = self._environments[mapped.path]
         return environment if found is None else found._replace(reference=address)
 
     def lacking(self, section: str) -> Diagnostic:
@@ -181,7 +184,7 @@ class _Move:
         shown = names if len(names) <= _SHOWN + 1 else [*names[:_SHOWN], f"{len(names) - _SHOWN} more"]
         said = ", ".join(shown[:-1]) + (" and " if shown[1:] else "") + shown[-1]
         first, *others = found.items()
-        named = f" {first[1].name}=PATH" if first[1].name and not others else ""
+        named = first[1].name if first[1].name and not others else "NAME"
         lines = [f"[local-{section}]", *(line(section, address) for address in found)]
         file = os.path.join(os.path.dirname(self.local.file), "mlp.toml")
         help = _HELP[section].format(file=file, name=named)

@@ -13,7 +13,9 @@ from mlp_lang.runner import serving
 _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(\[[^\]]*\])?\s*([^;]*)(;.*)?\Z")
 SERVER = ("azureml-inference-server-http", "psutil")
 """What a deploy stage needs here, whatever its scoring environment says."""
-AZURE_ONLY = frozenset(["azureml-mlflow", "azureml-defaults", "azureml-core", "azureml-dataset-runtime"])
+AZURE_ONLY = frozenset(
+    ["azureml-mlflow", "azureml-defaults", "azureml-core", "azureml-dataset-runtime", "azureml-telemetry"]
+)
 """What scripts need to reach a workspace, and nothing here: tracking is local."""
 
 
@@ -53,19 +55,21 @@ def installed(path: Iterable[str] | None = None) -> dict[str, str]:
     return found
 
 
-class BadSpecification(Exception):
+class SpecificationError(Exception):
     """A file that specifies no environment; the message says why."""
 
 
 def specified(file: str) -> Environment:
     """The environment that a file says: a conda file, a requirements file, an environment of Azure ML in YAML.
 
-    Raises BadSpecification.
+    Raises SpecificationError.
     """
     if file.endswith(".txt"):
         return Environment(conda={"dependencies": [{"pip": [f"-r {os.path.basename(file)}"]}]}, conda_file=file)
     if os.path.isdir(file):
-        raise BadSpecification("a folder is no conda file, no requirements file and no environment")
+        raise SpecificationError("a folder is no conda file, no requirements file and no environment")
+    if not os.path.isfile(file):
+        raise SpecificationError(f"`{file}` does not exist")
     document = _read(file)
     if "dependencies" in document:
         return Environment(conda=document, conda_file=file)
@@ -76,8 +80,12 @@ def specified(file: str) -> Environment:
     if isinstance(conda, str):
         full = os.path.normpath(os.path.join(os.path.dirname(file), conda))
         return Environment(image=str(image) if image else None, conda=_read(full), conda_file=full)
+    build = document.get("build")
+    if isinstance(build, dict) and isinstance(build.get("path"), str):
+        context = os.path.normpath(os.path.join(os.path.dirname(file), str(build["path"])))
+        return Environment(build_context=context, dockerfile=str(build.get("dockerfile_path") or "Dockerfile"))
     if image is None:
-        raise BadSpecification("it has no `dependencies`, no `conda_file` and no `image`")
+        raise SpecificationError("it has no `dependencies`, no `conda_file`, no `build` and no `image`")
     return Environment(image=str(image))
 
 

@@ -57,7 +57,8 @@ class Local:
                 return table[name]
         for pattern in sorted((p for p in table if p.endswith("*")), key=len, reverse=True):
             if address.startswith(pattern[:-1]):
-                return _below(table[pattern], address[len(pattern) - 1 :])
+                mapped = table[pattern]  # a file, or `installed`, stands for all of them
+                return _below(mapped, address[len(pattern) - 1 :]) if os.path.isdir(mapped.path) else mapped
         return table.get(unversioned(address))
 
     def component(self, address: str) -> str | None:
@@ -188,7 +189,7 @@ def _entry(
         message = f"`{address}` is mapped to `{path}`, which does not exist"
         problems.append(Diagnostic("MLP0940", message, span, help="paths are relative to the folder of mlp.toml"))
         return
-    if address.endswith("*") and not os.path.isdir(full):
+    if section == "data" and address.endswith("*") and not os.path.isdir(full):
         message = f"`{address}` stands for many, and `{path}` is no folder"
         problems.append(Diagnostic("MLP0940", message, span))
         return

@@ -167,7 +167,7 @@ class _Move:
                 self.missing["environments"].setdefault(address, _Missing(failures.place(node), ""))
             return environment
         if mapped.path == HERE:
-            return environment
+            return Environment(name=address)
         if mapped.path not in self._environments:
             try:
                 self._environments[mapped.path] = specified(mapped.path)

@@ -18,6 +18,7 @@ from mlp_lang.runner.folder import home_folder
 from mlp_lang.runner.keys import Key, Known, changes, key_of
 from mlp_lang.runner.local import NOTHING, Local
 from mlp_lang.runner.places import earlier_runs, last_entries
+from mlp_lang.runner.rooms import INSTALLED, Rooms, prepare
 from mlp_lang.runner.selection import EVERYTHING, Chosen, Selection, all_needs, choose
 from mlp_lang.runner.steps import ports_of
 from mlp_lang.runner.store import Cache, Stored, load
@@ -63,6 +64,7 @@ def plan(
     select: Selection = EVERYTHING,
     force: bool = False,
     local: Local | None = None,
+    rooms: str = INSTALLED,
 ) -> Plan:
     """What `run` with the same arguments would do now. Raises nothing for a user's mistake: see the diagnostics."""
     where = home_folder(os.fspath(home) if home is not None else None)
@@ -72,8 +74,10 @@ def plan(
     if unknown:
         return Plan(graph.name, graph.profile, (), tuple(unknown))
     have = environment.installed()
-    found = [*problems, *remote, *failures.lacking(environment.check(graph, have)), *unrunnable(graph)]
-    steps, lacks = _Planner(graph, chosen, folder, resume, where, have, cache, force or forced(graph)).plan()
+    lack = failures.lacking(environment.check(graph, have)) if rooms == INSTALLED else []
+    places, problems_there = prepare(rooms, graph, chosen.run | chosen.taken, where, lambda _: None, build=False)
+    found = [*problems, *remote, *lack, *problems_there, *unrunnable(graph)]
+    steps, lacks = _Planner(graph, chosen, folder, resume, where, have, cache, force or forced(graph), places).plan()
     return Plan(graph.name, graph.profile, steps, (*found, *lacks))
 
 
@@ -86,9 +90,10 @@ def lacking(
     have: Mapping[str, str],
     cache: bool,
     force: bool,
+    rooms: Rooms,
 ) -> list[Diagnostic]:
     """The steps that are to be taken from earlier runs and are known not to be there."""
-    return _Planner(graph, chosen, folder, resume, home, have, cache, force).plan()[1]
+    return _Planner(graph, chosen, folder, resume, home, have, cache, force, rooms).plan()[1]
 
 
 class _Planner:
@@ -102,6 +107,7 @@ class _Planner:
         have: Mapping[str, str],
         cache: bool,
         force: bool,
+        rooms: Rooms,
     ) -> None:
         self.graph = graph
         self.chosen = chosen
@@ -119,7 +125,7 @@ class _Planner:
             self.known[path] = digest_text(spell_facts(item))
         self.sources = sources(graph, facts, lambda node, port: self.places[node, port])
         self.memory = Memory(os.path.join(home, "digests.db"), read_only=True)
-        self.about = Known(graph, self.memory, self.known, have)
+        self.about = Known(graph, self.memory, self.known, have, rooms)
 
     def plan(self) -> tuple[tuple[Planned, ...], list[Diagnostic]]:
         nodes = {node.name: node for node in self.graph.nodes}

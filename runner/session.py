@@ -29,6 +29,8 @@ from mlp_lang.runner.places import earlier_runs, remember
 from mlp_lang.runner.process import Warden, common_environment
 from mlp_lang.runner.progress import Progress, Silent
 from mlp_lang.runner.resources import Watch
+from mlp_lang.runner.rooms import HERE, INSTALLED
+from mlp_lang.runner.rooms import prepare as prepare_rooms
 from mlp_lang.runner.selection import EVERYTHING, Chosen, Selection, all_needs, choose
 from mlp_lang.runner.steps import Shop, execute
 from mlp_lang.runner.store import Cache
@@ -65,6 +67,7 @@ def run(
     call: Mapping[str, Any] | None = None,
     warm: bool = True,
     local: Local | None = None,
+    rooms: str = INSTALLED,
 ) -> RunResult:
     """Execute a pipeline on this machine and return what came of it.
 
@@ -74,7 +77,7 @@ def run(
     tracking (default: MLP_HOME, else `.mlp` in the working directory). With `cache` False every step runs, and nothing
     is kept for later runs. `grace` is the seconds between TERM and KILL for steps that are stopped. Without `warm`
     no step is forked from a process that has its imports. `local` says what stands here for data, components and
-    environments of a workspace.
+    environments of a workspace. `rooms` is where steps run: `installed` (this interpreter), `venv`, `docker`, `podman`.
 
     `select` names the steps that are wanted; what those need beyond them is taken from the cache or an earlier run.
     With `force` nothing that runs is taken from the cache (what is made is kept there). A step whose processes hold
@@ -92,17 +95,25 @@ def run(
         return RunResult("failed", "", {}, {}, tuple(unknown))
     force = force or forced(graph)
     have = environment.installed()
-    findings = [*problems, *remote, *failures.lacking(environment.check(graph, have)), *unrunnable(graph)]
+    lacks = failures.lacking(environment.check(graph, have)) if rooms == INSTALLED else []
+    findings = [*problems, *remote, *lacks, *unrunnable(graph)]
     if force:
         drawn = {release.node for release in graph.privacy.releases} & chosen.run
         findings += [failures.drawn_anew(node) for node in graph.nodes if node.name in drawn]
     if any(d.severity is Severity.ERROR for d in findings):
         return RunResult("failed", "", {}, {}, tuple(findings))
     try:
+        if rooms != INSTALLED:
+            make_home(where)
+        say = (progress or Silent()).say
+        places, lacks = prepare_rooms(rooms, graph, chosen.run | chosen.taken, where, say)
+        findings += lacks
+        if any(d.severity is Severity.ERROR for d in lacks):
+            return RunResult("failed", "", {}, {}, tuple(findings))
         if chosen.taken:
             from mlp_lang.runner.planning import lacking
 
-            lacks = lacking(graph, chosen, folder, resume, where, have, cache, force)
+            lacks = lacking(graph, chosen, folder, resume, where, have, cache, force, places)
             if lacks:
                 return RunResult("failed", "", {}, {}, (*findings, *lacks))
         make_home(where)
@@ -132,8 +143,9 @@ def run(
             grace,
             findings,
             scratch,
-            warm,
+            warm and rooms == INSTALLED,
         )
+        session.shop = session.shop._replace(rooms=places)
         session.prepare(chosen, force, memory, backoff, dict(call or {}))
         result = session.run()
     except OSError as error:
@@ -225,6 +237,7 @@ class _Session:
             {},
             set(),
             scratch.discard,
+            HERE,
         )
 
     def prepare(self, chosen: Chosen, force: bool, memory: int | None, backoff: float, call: Mapping[str, Any]) -> None:

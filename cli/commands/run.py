@@ -15,7 +15,7 @@ from mlp_lang.cli.output import exit_code, missing, report
 from mlp_lang.cli.programs import parameters
 from mlp_lang.cli.quantities import SIZE
 
-_MUST_STAND = ("profile", "pipeline", "param", "data", "given", "mapped", "only", "first", "until")
+_MUST_STAND = ("profile", "pipeline", "param", "data", "given", "mapped", "rooms", "only", "first", "until")
 """Options that decide what a run is: one that is resumed without its program has those that it was started with."""
 
 
@@ -55,6 +55,12 @@ def _steps(*names: str, help: str) -> Callable[[Any], Any]:
 @_steps("--from", "first", help="These steps and all that need them; the rest as with --only.")
 @_steps("--until", help="These steps and all that they need.")
 @click.option("--dry-run", "dry", is_flag=True, help="Say what would run and why, and what is cached; do nothing.")
+@click.option(
+    "--env",
+    "rooms",
+    type=click.Choice(["installed", "venv", "docker", "podman"]),
+    help="Where steps run: in this Python, in virtual environments or containers of theirs.  [default: installed]",
+)
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Steps that run at a time.  [default: the cores here]")
 @click.option("--memory", type=SIZE, help="End a step whose processes hold more: 500MB, 2GB.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out, or in FILE if that is its folder.")
@@ -105,6 +111,7 @@ def command(
         "resume": resume,
         "data": data,
         "local": local,
+        "rooms": asked["rooms"] or "installed",
         "select": Selection(names["only"], names["first"], names["until"]),
         "force": asked["force"],
     }

@@ -2,7 +2,7 @@ import json
 import os
 import sys
 
-assert os.listdir(".") == ["say.py"], os.listdir(".")
+assert sorted(os.listdir(".")) == ["logs", "outputs", "say.py"], os.listdir(".")
 *words, said = sys.argv[1:]
 with open(said, "w") as file:
     json.dump(words[:-1], file)

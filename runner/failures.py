@@ -191,7 +191,8 @@ def lacking(lacks: list[Lack]) -> list[Diagnostic]:
                 f"{names} {'is' if len(absent) == 1 else 'are'} needed here and not installed",
                 place(node),
                 label=f"needed by `{node.title or node.name}`",
-                help=f"pip install {wanted}, or give steps environments of their own with `--env venv`",
+                notes=("`--env venv` gives the steps environments of their own",),
+                help=f"pip install {wanted}",
             )
         )
     for lack in lacks:

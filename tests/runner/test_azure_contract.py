@@ -15,6 +15,7 @@ from mlp_lang.decompiler import compile_yaml
 from mlp_lang.runner import RunResult
 from mlp_lang.runner.code import lay_out
 
+pytestmark = pytest.mark.filterwarnings("ignore")
 Go = Callable[..., RunResult]
 
 COMMAND = "ls -R"

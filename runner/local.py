@@ -49,17 +49,17 @@ class Local:
         self.file = file  # as people read it
 
     def find(self, section: str, address: str) -> Mapped | None:
-        """What stands for an address: said of just this, else of a pattern that ends in `*` (the longest), else of the
-        asset in any version. None also for what a pattern would lead out of its folder."""
+        """What stands for an address: said of just this, else of the asset in any version, else of a pattern that ends
+        in `*` (the longest). None also for what a pattern would lead out of its folder."""
         table = self._tables.get(section, {})
-        for name in dict.fromkeys((address, _LATEST.sub("@latest", address), address.rstrip("/"))):
+        for name in (address, _LATEST.sub("@latest", address), address.rstrip("/"), unversioned(address)):
             if name in table:
                 return table[name]
         for pattern in sorted((p for p in table if p.endswith("*")), key=len, reverse=True):
             if address.startswith(pattern[:-1]):
                 mapped = table[pattern]  # a file, or `installed`, stands for all of them
                 return _below(mapped, address[len(pattern) - 1 :]) if os.path.isdir(mapped.path) else mapped
-        return table.get(unversioned(address))
+        return None
 
     def component(self, address: str) -> str | None:
         """The file of a registered component."""
@@ -204,6 +204,6 @@ def _text(source: Source, text: str) -> Span:
 def _at_line(source: Source, message: str) -> Span:
     found = re.search(r"at line (\d+)", message)
     starts = source.line_starts
-    number = min(int(found[1]), len(starts)) if found else 1
+    number = min(int(found[1]), len(starts)) if found else len(starts) if "end of document" in message else 1
     start = starts[number - 1]
     return Span(source, start, start + len(source.line(number)))

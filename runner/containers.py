@@ -9,7 +9,7 @@ from typing import NamedTuple
 from mlp_lang.compiler.graph import Environment, Graph, Node
 from mlp_lang.dsl.diagnostics import Diagnostic
 from mlp_lang.runner import failures, serving
-from mlp_lang.runner.bindings import Given
+from mlp_lang.runner.bindings import COPIED_MODES, Given
 from mlp_lang.runner.content import digest_text
 from mlp_lang.runner.environment import dependencies, environment_of
 
@@ -80,7 +80,7 @@ def arguments(
 ) -> list[str]:
     """The engine's command line for a step's line. Paths are the same inside and outside; inputs cannot be written."""
     mounts = {scratch: "", engine.home: ""}
-    mounts |= {g.path: ":ro" for g in given if g.path is not None and g.mode not in ("download", "rw_mount")}
+    mounts |= {g.path: ":ro" for g in given if g.path is not None and g.mode not in COPIED_MODES}
     passed = {n: v for n, v in environment.items() if n.startswith(PASSED) or n in own or n == "TMPDIR"}
     made = [engine.program, "run", "--rm", "--init", "--name", name]
     if os.path.basename(engine.program) == "podman":

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from mlp_lang.compiler.graph import Graph, Node, OutputPort
 from mlp_lang.dsl.diagnostics import Diagnostic
 from mlp_lang.runner import code, failures, findings, serving
-from mlp_lang.runner.bindings import BindingError, Given, Sources, given_inputs
+from mlp_lang.runner.bindings import COPIED_MODES, BindingError, Given, Sources, given_inputs
 from mlp_lang.runner.command import CommandError, expand
 from mlp_lang.runner.content import Memory, entries, place_whole, protect, remove, tree_digest
 from mlp_lang.runner.control import CancelledError, Control
@@ -293,7 +293,7 @@ def _inputs_for(given: list[Given], scratch: str) -> dict[str, str]:
     """Texts for the command line, with a copy of its own where the mode says that the step may write to it."""
     texts = {}
     for g in given:
-        if g.path is not None and g.mode in ("download", "rw_mount"):
+        if g.path is not None and g.mode in COPIED_MODES:
             copy = os.path.join(scratch, "inputs", g.name, os.path.basename(g.path.rstrip("/")))
             os.makedirs(os.path.dirname(copy), exist_ok=True)
             code.copy_writable(g.path, copy)

@@ -1,6 +1,7 @@
 """From the environments of steps to images of a container engine, and from a step's line to the engine's."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Mapping
@@ -16,6 +17,9 @@ from mlp_lang.runner.environment import dependencies, environment_of
 ENGINES = ("docker", "podman")
 PASSED = ("AZUREML_", "AZURE_ML_", "MLFLOW_", "RANK", "LOCAL_RANK", "WORLD_SIZE", "NODE_RANK", "MASTER_", "PYTHON")
 """Variables of a step that its container gets; PATH and the like are the image's."""
+
+_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*")
+"""What may stand on the engine's command line: no option, and nothing that ends a line of a Dockerfile."""
 
 
 class Engine(NamedTuple):
@@ -59,7 +63,10 @@ def prepare(
             help = "say in mlp.toml, under [local-environments], which environment with an image stands for it"
             problems.append(Diagnostic("MLP0942", message, failures.place(node), help=help))
             continue
-        image, failed = _image(program, environment, key, home, say, build)
+        if environment.image is not None and not _IMAGE.fullmatch(environment.image):
+            image, failed = "", f"`{environment.image}` is no name of an image"
+        else:
+            image, failed = _image(program, environment, key, home, say, build)
         if failed:
             message = f"the image of `{node.title or node.name}` cannot be built"
             problems.append(Diagnostic("MLP0942", message, failures.place(node), failed[:300]))

@@ -48,7 +48,7 @@ def prepare(
     if program is None or answer:
         message = f"steps cannot run in containers: {answer}"
         help = "start it, or use `--env venv`, or `--env installed` for what is installed"
-        return None, [Diagnostic("MLP0943", message, failures.place(None, graph), help=help)]
+        return None, [Diagnostic("MLP0973", message, failures.place(None, graph), help=help)]
     images: dict[str, str] = {}
     problems = []
     for node in graph.nodes:
@@ -61,7 +61,7 @@ def prepare(
         if environment.image is None and environment.build_context is None:
             message = f"`{node.title or node.name}` runs in `{environment.reference}`, whose image is not known here"
             help = "say in mlp.toml, under [local-environments], which environment with an image stands for it"
-            problems.append(Diagnostic("MLP0942", message, failures.place(node), help=help))
+            problems.append(Diagnostic("MLP0972", message, failures.place(node), help=help))
             continue
         if environment.image is not None and not _IMAGE.fullmatch(environment.image):
             image, failed = "", f"`{environment.image}` is no name of an image"
@@ -69,7 +69,7 @@ def prepare(
             image, failed = _image(program, environment, key, home, say, build)
         if failed:
             message = f"the image of `{node.title or node.name}` cannot be built"
-            problems.append(Diagnostic("MLP0942", message, failures.place(node), failed[:300]))
+            problems.append(Diagnostic("MLP0972", message, failures.place(node), failed[:300]))
         images[key] = image
     return Engine(program, images, home), problems
 

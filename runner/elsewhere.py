@@ -26,7 +26,7 @@ from mlp_lang.runner.environment import SpecificationError, specified
 from mlp_lang.runner.local import HERE, Local, Mapped, line
 
 _SHOWN = 3
-_CODES = {"data": "MLP0906", "components": "MLP0910", "environments": "MLP0941"}
+_CODES = {"data": "MLP0906", "components": "MLP0910", "environments": "MLP0971"}
 _WHAT = {
     "data": ("is not on this machine", "are not on this machine"),
     "components": ("is registered in a workspace", "are registered in a workspace"),
@@ -172,7 +172,7 @@ class _Move:
             try:
                 self._environments[mapped.path] = specified(mapped.path)
             except SpecificationError as error:
-                self.problems.append(Diagnostic("MLP0940", f"`{address}`: {error}", mapped.span))
+                self.problems.append(Diagnostic("MLP0970", f"`{address}`: {error}", mapped.span))
                 self._environments[mapped.path] = None
         found = self._environments[mapped.path]
         return environment if found is None else found._replace(reference=address)

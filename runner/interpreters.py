@@ -127,7 +127,7 @@ def prepare(
                 f"`{node.title or node.name}` runs in `{environment.reference}`, whose packages are not known here"
             )
             help = "say in mlp.toml, under [local-environments], what it holds"
-            problems.append(Diagnostic("MLP0942", message, failures.place(node), help=help))
+            problems.append(Diagnostic("MLP0972", message, failures.place(node), help=help))
             continue
         asked = specification(environment)
         if not asked.lines or asked in tried:
@@ -155,7 +155,7 @@ def _not_built(node: Node, error: _NotBuiltError) -> Diagnostic:
     message = f"the virtual environment of `{node.title or node.name}` cannot be built"
     notes = (f"log: {error.log}",) if error.log else ()
     help = "mend its environment, or run with what is installed (`--env installed`)"
-    return Diagnostic("MLP0942", message, failures.place(node), str(error)[:300], notes=notes, help=help)
+    return Diagnostic("MLP0972", message, failures.place(node), str(error)[:300], notes=notes, help=help)
 
 
 def _differing(node: Node, asked: Specification, found: Interpreter) -> list[Diagnostic]:

@@ -131,7 +131,7 @@ def _read(file: str, shown: str, tables: dict[str, dict[str, Mapped]], problems:
         document = tomllib.loads(source.text.replace("\r\n", "\n"))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        problems.append(Diagnostic("MLP0940", f"cannot read `{shown}`: {reason}", _at_line(source, str(error))))
+        problems.append(Diagnostic("MLP0970", f"cannot read `{shown}`: {reason}", _at_line(source, str(error))))
         return
     for name, table in document.items():
         section = name.removeprefix(PREFIX)
@@ -140,9 +140,9 @@ def _read(file: str, shown: str, tables: dict[str, dict[str, Mapped]], problems:
         if section not in SECTIONS:
             known = ", ".join(f"[{PREFIX}{s}]" for s in SECTIONS)
             where = _text(source, f"[{name}]")
-            problems.append(Diagnostic("MLP0940", f"`{shown}` has no section [{name}]", where, help=f"it has {known}"))
+            problems.append(Diagnostic("MLP0970", f"`{shown}` has no section [{name}]", where, help=f"it has {known}"))
         elif not isinstance(table, dict):
-            problems.append(Diagnostic("MLP0940", f"`{name}` must be a table", _text(source, name)))
+            problems.append(Diagnostic("MLP0970", f"`{name}` must be a table", _text(source, name)))
         else:
             for address, path in table.items():
                 _entry(section, address, path, os.path.dirname(file), _text(source, address), tables, problems)
@@ -154,7 +154,7 @@ def _word(word: str, tables: dict[str, dict[str, Mapped]], problems: list[Diagno
     start = Span(Source(PATH, f"--map {word}"), 6, 6 + len(word))
     if not equals or not address or not path:
         message = f"`--map {word}` says nothing"
-        problems.append(Diagnostic("MLP0940", message, start, help="write it as --map ADDRESS=PATH"))
+        problems.append(Diagnostic("MLP0970", message, start, help="write it as --map ADDRESS=PATH"))
         return
     stated, _, rest = address.partition("=") if address.startswith(tuple(f"{s}=" for s in SECTIONS)) else ("", "", "")
     sections = (stated,) if stated else _sections(address)
@@ -179,7 +179,7 @@ def _entry(
     problems: list[Diagnostic],
 ) -> None:
     if not isinstance(path, str) or not path:
-        problems.append(Diagnostic("MLP0940", f"`{address}` must be mapped to a path, in quotes", span))
+        problems.append(Diagnostic("MLP0970", f"`{address}` must be mapped to a path, in quotes", span))
         return
     if section == "environments" and path == HERE:
         tables[section][address] = Mapped(HERE, span)
@@ -187,11 +187,11 @@ def _entry(
     full = os.path.normpath(os.path.join(folder, os.path.expanduser(path)))
     if not os.path.exists(full):
         message = f"`{address}` is mapped to `{path}`, which does not exist"
-        problems.append(Diagnostic("MLP0940", message, span, help="paths are relative to the folder of mlp.toml"))
+        problems.append(Diagnostic("MLP0970", message, span, help="paths are relative to the folder of mlp.toml"))
         return
     if section == "data" and address.endswith("*") and not os.path.isdir(full):
         message = f"`{address}` stands for many, and `{path}` is no folder"
-        problems.append(Diagnostic("MLP0940", message, span))
+        problems.append(Diagnostic("MLP0970", message, span))
         return
     tables[section][address] = Mapped(full, span)
 

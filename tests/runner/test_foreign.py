@@ -168,7 +168,7 @@ def test_files_of_the_web_are_not_fetched(go: Go, place: Path) -> None:
 
 def test_an_environment_that_is_not_known_is_only_said(go: Go, place: Path) -> None:
     file = place / "taxi" / "pipeline.yml"
-    assert codes(start(go, file).diagnostics) == [("MLP0941", 30)]
+    assert codes(start(go, file).diagnostics) == [("MLP0971", 30)]
     (place / "taxi" / "mlp.toml").open("a").write(f'\n[local-environments]\n"azureml://registries/*" = "{HERE}"\n')
     assert start(go, file).diagnostics == ()
     (place / "taxi" / "needs.txt").write_text("no-such-package-anywhere>=2  # said\n")
@@ -272,7 +272,7 @@ def test_what_stands_for_an_address(tmp_path: Path, section: str, address: str, 
 def test_a_mapping_that_cannot_be(tmp_path: Path, text: str, at: int, said: str) -> None:
     (tmp_path / "mlp.toml").write_text(text)
     _, (found,) = read_local(str(tmp_path))
-    assert codes((found,)) == [("MLP0940", at)] and said in found.message
+    assert codes((found,)) == [("MLP0970", at)] and said in found.message
 
 
 def test_words_of_the_call_win(tmp_path: Path) -> None:
@@ -281,7 +281,7 @@ def test_words_of_the_call_win(tmp_path: Path) -> None:
     found = local.find("data", "azureml:a:1")
     assert found is not None and found.path == str(tmp_path)
     _, (wrong,) = read_local(str(tmp_path), ["azureml:a:1"])
-    assert wrong.code == "MLP0940" and wrong.span.text == "azureml:a:1"
+    assert wrong.code == "MLP0970" and wrong.span.text == "azureml:a:1"
 
 
 def test_the_line_to_write_is_toml_whatever_the_address() -> None:
@@ -311,6 +311,6 @@ def test_what_people_wrote_becomes_a_graph_or_is_told_why_not(corpus: Path) -> N
         graphs += 1
         nodes = frozenset(node.name for node in made.graphs[0].nodes)
         _, found = at_home(made.graphs[0], NOTHING, nodes)
-        assert {d.code for d in found} <= {"MLP0906", "MLP0910", "MLP0940", "MLP0941"}, file
+        assert {d.code for d in found} <= {"MLP0906", "MLP0910", "MLP0970", "MLP0971"}, file
         assert all(d.span.end > d.span.start for d in found), file
     assert graphs > 100

@@ -89,11 +89,11 @@ def test_an_environment_that_cannot_be_built_refuses_the_run(go: Go, tmp_path: P
     ran = wants("a", command=f"touch {tmp_path}/ran; echo > ${{{{outputs.out}}}}")
     result = go(graph(ran, wants("b", "small==3.0")), rooms="venv")
     (found,) = result.diagnostics
-    assert found.code == "MLP0942" and "small==3.0" in found.label and not (tmp_path / "ran").exists()
+    assert found.code == "MLP0972" and "small==3.0" in found.label and not (tmp_path / "ran").exists()
     assert not list((tmp_path / "home" / FOLDER).glob("*/bin"))
     unknown = ran._replace(component=ran.component._replace(environment=Environment(reference="azureml:x:1")))
     codes = [d.code for d in go(graph(unknown), rooms="venv").diagnostics]
-    assert codes == ["MLP0941", "MLP0942"]
+    assert codes == ["MLP0971", "MLP0972"]
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_requirements_files_that_name_each_other_end(tmp_path: Path) -> None:
 def test_without_an_engine_the_run_is_refused(go: Go, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     (found,) = go(graph(step("a", "true")), rooms="podman").diagnostics
-    assert found.code == "MLP0943" and "podman" in found.message
+    assert found.code == "MLP0973" and "podman" in found.message
 
 
 def test_the_line_of_a_container(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """From a `.mlp` file to Graphs and diagnostics. `compile_file` and `check_file` are what other parts call."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,14 +26,16 @@ def compile_file(
     pipeline: str | None = None,
     params: Mapping[str, str] = {},
     source: "Source | None" = None,
+    registered: Callable[[str], str | None] | None = None,
 ) -> Compilation:
     """The Graphs of a file under one profile. Never raises on a user's mistake.
 
     ``pipeline`` restricts to one, ``params`` are values for its parameters as text (`epsilon` → `0.5`). ``source`` is
-    the text to take instead of the file's: ``path`` then says what its paths are relative to."""
+    the text to take instead of the file's: ``path`` then says what its paths are relative to. ``registered`` gives for
+    a registered component (`azureml:clean:1`) the local file that stands for it, if there is one."""
     from mlp_lang.compiler.files import compile_pipelines
 
-    return Compilation(*compile_pipelines(path, profile, pipeline, params, source))
+    return Compilation(*compile_pipelines(path, profile, pipeline, params, source, registered))
 
 
 def compile_definitions(path: Path, *, profile: str | None = None) -> "tuple[tuple[Definition, ...], list[Diagnostic]]":

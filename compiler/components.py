@@ -25,10 +25,17 @@ KINDS = ("command", "parallel", "spark", "import", *TASKS)
 class Components:
     """Interfaces as one compilation sees them, each built once."""
 
-    def __init__(self, resources: Resources, nested: Callable[[Symbol, Span], Interface | None] | None = None) -> None:
-        """``nested`` compiles a pipeline that stands as a component."""
+    def __init__(
+        self,
+        resources: Resources,
+        nested: Callable[[Symbol, Span], Interface | None] | None = None,
+        registered: Callable[[str], str | None] | None = None,
+    ) -> None:
+        """``nested`` compiles a pipeline that stands as a component; ``registered`` gives local files for registered
+        components."""
         self.resources = resources
         self.nested = nested
+        self.registered = registered
         self.evaluator = resources.evaluator
         self.report = resources.report
         self._bundled: dict[str, Interface | None] = {}
@@ -125,7 +132,10 @@ class Components:
             self.report.error("MLP0109", f"`{symbol.name}` is a file, not a component", symbol.span)
             return None
         if path.startswith("azureml:"):
-            return self._registered(use, path, symbol)
+            copy = self.registered(path) if self.registered is not None else None
+            if copy is None:
+                return self._registered(use, path, symbol)
+            path = copy
         if not path.endswith((".yml", ".yaml")):
             return None  # reported when it was loaded
         full = os.path.normpath(os.path.join(symbol.scope.folder, path))

@@ -1,7 +1,7 @@
 """From a path to the Graphs of its pipelines, or to every finding about all of them under all profiles."""
 
 import gc
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,6 +43,7 @@ def compile_pipelines(
     pipeline: str | None,
     params: Mapping[str, str],
     source: Source | None = None,
+    registered: Callable[[str], str | None] | None = None,
 ) -> tuple[tuple[Graph, ...], list[Diagnostic], tuple[Definition, ...]]:
     """The Graphs of a file under one profile and what else it defines, none if there are errors; and all diagnostics.
 
@@ -50,6 +51,7 @@ def compile_pipelines(
     with _uncollected():
         report = Report()
         program = load(path, report, source)
+        program.registered = registered
         module = program.root
         if module is None:
             return (), report.findings, ()

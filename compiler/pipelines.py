@@ -124,7 +124,7 @@ class _Compilation:
         self.complete = complete
         self.evaluator = Evaluator(report, module.scope)
         self.resources = Resources(self.evaluator, complete=complete)
-        self.components = Components(self.resources, self._nested)
+        self.components = Components(self.resources, self._nested, program.registered)
         self.context = stages.Context(self.evaluator, report, self.resources, self.components)
         self.scope = Scope(module.scope, module.scope.folder)
         self.places: dict[str, dict[str, Any]] = {}  # what only Azure ML reads of a datum, by name

@@ -1,7 +1,7 @@
 """From a path to a Program: the file, the files that it imports, and what each declares at its top."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,7 +50,7 @@ class Module:
 class Program:
     """The root module and every module that it reaches, by absolute path, root first."""
 
-    __slots__ = ("modules", "nested", "rings", "root")
+    __slots__ = ("modules", "nested", "registered", "rings", "root")
 
     def __init__(self) -> None:
         self.root: Module | None = None
@@ -58,6 +58,7 @@ class Program:
         self.nested: dict[tuple[Symbol, str | None], tuple[Interface | None, int]] = {}
         self.rings: set[frozenset[Symbol]] = set()  # pipelines that use one another in a circle, and are reported
         self.modules: dict[str, Module | None] = {}
+        self.registered: Callable[[str], str | None] | None = None  # local files that stand for registered components
 
 
 def load(path: Path, report: Report, source: Source | None = None) -> Program:

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from mlp_lang.decompiler.alone import in_pipeline
 from mlp_lang.decompiler.definitions import definitions_of, kind_of
 from mlp_lang.decompiler.document import Document, compose, read
 from mlp_lang.decompiler.pipeline import pipeline_of
@@ -11,16 +12,17 @@ from mlp_lang.dsl.source import Source, display_path
 from mlp_lang.lowering.checker.document import Findings
 
 
-def decompile(path: str, target: str | None = None) -> Decompiled:
+def decompile(path: str, target: str | None = None, *, alone: bool = False) -> Decompiled:
     """The program for a YAML file; ``target`` is where it is to be written (beside the YAML unless told otherwise).
 
-    A file that cannot be read, or defines nothing that a program could say, is a diagnostic.
+    A file that cannot be read, or defines nothing that a program could say, is a diagnostic. With ``alone`` the file
+    may also define one job or component: the program is then the pipeline of which it is the only stage.
     """
     findings = Findings(path)
     source = read(path, findings)
     if source is None:
         return Decompiled(None, tuple(findings.diagnostics), ())
-    return _decompiled(source, path, target, findings)
+    return _decompiled(source, path, target, findings, alone)
 
 
 def decompile_text(yaml_text: str, path: str, target: str | None = None) -> Decompiled:
@@ -28,10 +30,12 @@ def decompile_text(yaml_text: str, path: str, target: str | None = None) -> Deco
     return _decompiled(Source(display_path(Path(path)), yaml_text), path, target, Findings(path))
 
 
-def _decompiled(source: Source, path: str, target: str | None, findings: Findings) -> Decompiled:
+def _decompiled(source: Source, path: str, target: str | None, findings: Findings, alone: bool = False) -> Decompiled:
     document = compose(source, os.path.abspath(path), findings)
     if document is None:
         return Decompiled(None, tuple(findings.diagnostics), ())
+    if alone:
+        document = in_pipeline(document)
     if is_pipeline(document):
         return pipeline_of(document, findings, target or path)
     return definitions_of([document], findings, target or path)

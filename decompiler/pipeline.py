@@ -5,6 +5,7 @@ import os
 from mlp_lang.decompiler.control import Controls, govern
 from mlp_lang.decompiler.document import Document
 from mlp_lang.decompiler.fields import Fields
+from mlp_lang.decompiler.origins import Mark, marks
 from mlp_lang.decompiler.ports import Feeds, port_line, take_doc
 from mlp_lang.decompiler.program import Decompiled, Program, canonical, is_null
 from mlp_lang.decompiler.scope import Scope, mentioned, ordered
@@ -35,8 +36,9 @@ def pipeline_of(document: Document, findings: Findings, target: str) -> Decompil
     failed = any(d.severity is Severity.ERROR for d in findings.diagnostics)
     if made is None or failed:
         return Decompiled(None, tuple(findings.diagnostics), ())
-    name, text = made
-    return Decompiled(canonical(text, source.path), tuple(findings.diagnostics), tuple(program.escapes), name)
+    name, text, found = made
+    said = tuple(findings.diagnostics)
+    return Decompiled(canonical(text, source.path), said, tuple(program.escapes), name, marks=found)
 
 
 class _Pipeline:
@@ -48,7 +50,7 @@ class _Pipeline:
         self.jobs: dict[str, Field] = {}
         self.component = False
 
-    def make(self, path: str) -> tuple[str, str] | None:
+    def make(self, path: str) -> tuple[str, str, tuple[Mark, ...]] | None:
         if not self._shape():
             return None
         self.component = self._is_component()
@@ -88,7 +90,7 @@ class _Pipeline:
                 group[0].blank = True
         pipeline = Statement(f"pipeline {name}", body=[s for group in groups for s in group], doc=doc)
         pipeline.first, pipeline.last, pipeline.column = 0, 1 << 30, 0
-        return name, self._text(pipeline)
+        return name, self._text(pipeline), tuple(m for inner in pipeline.inner() for m in marks(inner))
 
     def _text(self, pipeline: Statement) -> str:
         first = min((line for line, _ in self.document.content), default=0)

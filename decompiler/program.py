@@ -9,6 +9,7 @@ import yaml
 from mlp_lang.compiler.catalog import names
 from mlp_lang.decompiler.document import compose
 from mlp_lang.decompiler.fields import Fields
+from mlp_lang.decompiler.origins import Mark
 from mlp_lang.decompiler.spelling import Binder, is_name, no_binding, quoted, slug, string, value
 from mlp_lang.decompiler.statements import Statement
 from mlp_lang.decompiler.vocabulary import CONTAINERS, WORDS
@@ -42,6 +43,7 @@ class Decompiled(NamedTuple):
     escapes: tuple[Escape, ...]
     name: str = ""  # of the pipeline
     definitions: tuple[tuple[str, str], ...] = ()  # beside pipelines: each file, and its kind as `Definition` has it
+    marks: tuple[Mark, ...] = ()  # which statements of a pipeline come from which lines
 
 
 def canonical(text: str, path: str) -> str:

@@ -15,6 +15,7 @@ from mlp_lang.decompiler.spelling import (
     duration,
     is_name,
     key,
+    no_binding,
     quoted,
     scalar,
     string,
@@ -89,7 +90,7 @@ def _is(found: object, name: str, low: float | None, high: float | None) -> bool
 
 
 def _value(place: Place, site: Site) -> str | None:
-    return value(place, site.bind)
+    return value(place, no_binding if place.is_mapping else site.bind)  # a map holds constants: bindings stay text
 
 
 def _text(place: Place, site: Site) -> str | None:

@@ -178,7 +178,10 @@ def _one(d: Diagnostic, paint: _Paint, lines: list[str]) -> None:
         tail.append(f"help: {d.help}")
     if tail:
         lines.append(frame)
-    lines.extend(f"{blank} {paint.frame}={paint.reset} {visible(text)}" for text in tail)
+    for text in tail:
+        first, *more = text.split("\n")  # lines to be copied stand alone
+        lines.append(f"{blank} {paint.frame}={paint.reset} {visible(first)}")
+        lines.extend(f"{blank}       {visible(line)}" for line in more)
     for related in d.related:
         lines.append(f"{paint.note}note{paint.reset}: {visible(related.message)}")
         _snippet(related.span, "", paint.note, "-", gutter, paint, lines)

@@ -7,7 +7,7 @@ round in a circle is not.
 
 import os
 import re
-from collections.abc import Callable
+from typing import NamedTuple
 
 from mlp_lang.lowering.lock import LOCK_NAME
 
@@ -28,70 +28,101 @@ _NEVER = frozenset(
 )
 
 
-def collect(folder: str, skip: frozenset[str] = frozenset()) -> dict[str, str]:
+class Rules(NamedTuple):
+    """What an ignore file says of the paths below its folder, whose own path is `prefix`."""
+
+    prefix: str
+    lines: tuple[tuple[re.Pattern[str], bool, bool], ...]  # pattern, whether it takes back, whether for folders only
+
+    def ignore(self, path: str, folderlike: bool) -> bool:
+        """Whether a path is ignored, itself or with a folder above it; the last line that speaks of it decides."""
+        result = False
+        below = path[len(self.prefix) :]
+        for pattern, negated, only_folders in self.lines:
+            match = pattern.fullmatch(below)
+            if match and (folderlike or not only_folders or match["below"]):
+                result = not negated
+        return result
+
+    @property
+    def takes_back(self) -> bool:
+        return any(negated for _, negated, _ in self.lines)
+
+
+def collect(
+    folder: str,
+    skip: frozenset[str] = frozenset(),
+    *,
+    above: tuple[Rules, ...] = (),
+    at: str = "",
+    nested: bool = False,
+) -> dict[str, str]:
     """Files under `folder` in the order of their names, as POSIX paths; `skip` names files at its top (case counts).
 
-    Raises OSError where the folder cannot be read.
+    `above` are rules that hold beside the folder's own, for the paths that begin with `at`. With `nested` the ignore
+    files of folders inside hold, too. Raises OSError where the folder cannot be read.
     """
     root = os.path.realpath(folder)
-    ignored = _ignore_rules(folder)
+    rules = (*above, *rules_of(folder, at))
     found: dict[str, str] = {}
-    _walk(folder, "", root, ignored, skip, frozenset([root]), found)
-    return found
+    _walk(folder, at, at, root, rules, skip, frozenset([root]), nested, found)
+    return {path[len(at) :]: file for path, file in found.items()}
 
 
 def _walk(
     folder: str,
     prefix: str,
+    top: str,
     root: str,
-    ignored: Callable[[str, bool], bool],
+    rules: tuple[Rules, ...],
     skip: frozenset[str],
     above: frozenset[str],
+    nested: bool,
     found: dict[str, str],
 ) -> None:
     with os.scandir(folder) as entries:
         listed = sorted(entries, key=lambda entry: entry.name)
-    if prefix and any(entry.name == LOCK_NAME for entry in listed):
+    if prefix != top and any(entry.name == LOCK_NAME for entry in listed):
         return  # a build: it would hold copies of what is being copied
     for entry in listed:
         name = entry.name
         path = prefix + name
-        if name in _NEVER or name.endswith((".pyc", ".pyo")) or (not prefix and name in skip):
+        if name in _NEVER or name.endswith((".pyc", ".pyo")) or (prefix == top and name in skip):
             continue
         folderlike = entry.is_dir()
-        if ignored(path, folderlike):
-            continue
+        if any(r.ignore(path, folderlike) and not (folderlike and r.takes_back) for r in rules):
+            continue  # files below a folder may be taken back one by one
         if entry.is_symlink():
             target = os.path.realpath(entry.path)
             if not (target + os.sep).startswith(root + os.sep) or target in above:
                 continue
         if folderlike:
-            _walk(entry.path, path + "/", root, ignored, skip, above | {os.path.realpath(entry.path)}, found)
+            more = rules_of(entry.path, path + "/") if nested else ()
+            _walk(
+                entry.path,
+                path + "/",
+                top,
+                root,
+                (*rules, *more),
+                skip,
+                above | {os.path.realpath(entry.path)},
+                nested,
+                found,
+            )
         elif entry.is_file():
             found[path] = entry.path
 
 
-def _ignore_rules(folder: str) -> Callable[[str, bool], bool]:
-    """A test for (relative path, is a folder) by the folder's own ignore file: the first one there is, as Azure ML."""
+def rules_of(folder: str, prefix: str = "") -> tuple[Rules, ...]:
+    """The rules of a folder's own ignore file, none or one: the first file there is, as Azure ML."""
     for name in (".amlignore", ".gitignore"):
         try:
             with open(os.path.join(folder, name), encoding="utf-8", errors="replace") as file:
                 lines = file.read().split("\n")
         except OSError:
             continue
-        rules = [rule for line in lines if (rule := _rule(line))]
-        break
-    else:
-        return lambda path, folderlike: False
-
-    def ignored(path: str, folderlike: bool) -> bool:
-        result = False
-        for pattern, negated, only_folders in rules:
-            if (folderlike or not only_folders) and pattern.fullmatch(path):
-                result = not negated
-        return result
-
-    return ignored
+        return (Rules(prefix, tuple(rule for line in lines if (rule := _rule(line)))),)
+    return ()
 
 
 def _rule(line: str) -> tuple[re.Pattern[str], bool, bool] | None:
@@ -128,6 +159,6 @@ def _rule(line: str) -> tuple[re.Pattern[str], bool, bool] | None:
             out.append(re.escape(text[i]))
             i += 1
     try:
-        return re.compile("".join(out), re.DOTALL), negated, only_folders
+        return re.compile("".join(out) + "(?P<below>/.*)?", re.DOTALL), negated, only_folders
     except re.error:
         return None

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from mlp_lang.compiler.graph import Asset, Graph, Node
 from mlp_lang.dsl.diagnostics import Diagnostic, Severity
 from mlp_lang.runner import automl, distribution, failures, serving, spark
+from mlp_lang.runner.bindings import PRIMITIVES
+from mlp_lang.runner.elsewhere import is_remote
 
 
 def with_data(graph: Graph, data: Mapping[str, str]) -> tuple[Graph, list[Diagnostic]]:
@@ -14,9 +16,7 @@ def with_data(graph: Graph, data: Mapping[str, str]) -> tuple[Graph, list[Diagno
         return graph, []
     problems = []
     names = {
-        i.parameter.name
-        for i in graph.inputs
-        if isinstance(i.value, Asset) or i.parameter.azure_type.startswith("uri_")
+        i.parameter.name for i in graph.inputs if isinstance(i.value, Asset) or i.parameter.azure_type not in PRIMITIVES
     }
     for name in data:
         if name not in names:
@@ -28,7 +28,9 @@ def with_data(graph: Graph, data: Mapping[str, str]) -> tuple[Graph, list[Diagno
         path = data.get(item.parameter.name)
         if path is not None and item.parameter.name in names:
             mode = item.value.mode if isinstance(item.value, Asset) else None
-            item = item._replace(value=Asset(item.parameter.azure_type, os.path.abspath(path), True, mode, item.span))
+            local = not is_remote(path)
+            path = os.path.abspath(path) if local else path
+            item = item._replace(value=Asset(item.parameter.azure_type, path, local, mode, item.span))
         inputs.append(item)
     return graph._replace(inputs=tuple(inputs)), problems
 
@@ -51,13 +53,13 @@ def unrunnable(graph: Graph, have: Mapping[str, str]) -> list[Diagnostic]:
             continue
         refused = automl.unable(node) if node.kind == "automl" else None
         if refused is None and (message := _not_here(node)):
-            refused = message, _UNRUNNABLE_HELP[node.kind == "command"]
+            refused = message, _UNRUNNABLE_HELP
         if refused is not None:
             left_out.append(Diagnostic("MLP0910", refused[0], failures.place(node), help=refused[1]))
     if graph.component is not None:
         name = graph.component.reference or graph.component.name
         message = f"`{graph.title}` runs the pipeline component `{name}`, which does not run on this machine yet"
-        left_out.append(Diagnostic("MLP0910", message, failures.place(None, graph), help=_UNRUNNABLE_HELP[0]))
+        left_out.append(Diagnostic("MLP0910", message, failures.place(None, graph), help=_UNRUNNABLE_HELP))
     return left_out + [
         failures.no_program(node, why, help) for node in graph.nodes for why, help in _lacking(node, graph, have)
     ]
@@ -65,18 +67,13 @@ def unrunnable(graph: Graph, have: Mapping[str, str]) -> list[Diagnostic]:
 
 RUN_HERE = frozenset(["command", "spark", "automl"])
 """Kinds of jobs that this machine runs."""
-_UNRUNNABLE_HELP = ("compile it and run it in Azure ML", "use a component whose definition and code are files")
+_UNRUNNABLE_HELP = "compile it and run it in Azure ML"
 
 
 def _not_here(node: Node) -> str:
     """Why this machine cannot run a step, or nothing."""
-    if node.kind not in RUN_HERE:
+    if node.component.origin != "registered" and node.kind not in RUN_HERE:
         return f"`{node.title or node.name}` is a `{node.kind}` job, which does not run on this machine yet"
-    if node.component.origin == "registered":
-        return (
-            f"`{node.title or node.name}` uses `{node.component.reference or node.component.name}`, "
-            "which is registered in a workspace and cannot run here"
-        )
     return ""
 
 

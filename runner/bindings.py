@@ -10,7 +10,7 @@ from mlp_lang.dsl.source import Span
 from mlp_lang.lowering.values import azure_text
 
 PRIMITIVES = frozenset(["number", "integer", "boolean", "string"])
-COPIED_MODES = frozenset(["download", "rw_mount"])
+COPIED_MODES = frozenset(["download", "eval_download", "rw_mount"])
 """Modes in which a step gets its own writable copy; every other mode reads the data where it lies."""
 GATES = "gates"
 

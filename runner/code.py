@@ -3,37 +3,74 @@
 import os
 import shutil
 import stat
+import zipfile
 
 from mlp_lang.compiler.graph import Component
-from mlp_lang.lowering.files import collect
+from mlp_lang.lowering.files import Rules, collect, rules_of
 from mlp_lang.runner.content import Memory, combine, executable, walk
 
 
 def files(component: Component) -> dict[str, str]:
     """Relative path -> file of all that a step finds in its working folder: code, then what is included beside it.
 
-    Definitions (component.yml, its conda file) are no code. Raises OSError.
+    Definitions (component.yml, its conda file) are no code. What is left out is what Azure ML leaves out: the ignore
+    file of the code folder speaks of what is included, too, and where something is, ignore files below hold as well.
+    Folders that are included as archives are in `archives`. Raises OSError.
     """
     found: dict[str, str] = {}
-    if component.code is not None and "://" not in component.code and not component.code.startswith("azureml:"):
-        root = os.path.join(component.folder, component.code)
-        if os.path.isfile(root):
-            found[os.path.basename(root)] = root
-        else:
-            found.update(collect(root, _definitions(component, root)))
+    rules: tuple[Rules, ...] = ()
+    root = _root(component)
+    if root is not None and os.path.isfile(root):
+        found[os.path.basename(root)] = root
+    elif root is not None:
+        found.update(collect(root, _definitions(component, root), nested=bool(component.includes)))
+        rules = rules_of(root)
+    elif component.includes:
+        rules = rules_of(component.folder)
     for include in component.includes:
         source = os.path.realpath(os.path.join(component.folder, include))
         name = os.path.basename(source)
-        if os.path.isfile(source):
+        if os.path.isdir(source):
+            inside = collect(source, above=rules, at=f"{name}/", nested=True)
+            found.update({f"{name}/{path}": file for path, file in inside.items()})
+        elif not _zipped(source) and not any(r.ignore(name, False) for r in rules):
             found[name] = source
-        else:
-            found.update({f"{name}/{path}": file for path, file in collect(source).items()})
     return found
+
+
+def archives(component: Component) -> dict[str, dict[str, str]]:
+    """`shared.zip` -> the files in it, for an include that names the archive of a folder. Raises OSError."""
+    made = {}
+    root = _root(component)
+    above = component.folder if root is None else root if os.path.isdir(root) else None
+    rules = rules_of(above) if above is not None and component.includes else ()
+    for include in component.includes:
+        source = os.path.realpath(os.path.join(component.folder, include))
+        name = os.path.basename(source)
+        if _zipped(source) and not any(r.ignore(name, False) for r in rules):
+            stem = name.removesuffix(".zip")
+            inside = collect(source.removesuffix(".zip"), above=rules, at=f"{stem}/")
+            made[name] = {f"{stem}/{path}": file for path, file in inside.items()}
+    return made
+
+
+def _root(component: Component) -> str | None:
+    code = component.code
+    if code is None or "://" in code or code.startswith("azureml:"):
+        return None
+    return os.path.join(component.folder, code)
+
+
+def _zipped(path: str) -> bool:
+    return path.endswith(".zip") and not os.path.exists(path) and os.path.isdir(path.removesuffix(".zip"))
 
 
 def digest(component: Component, memory: Memory) -> str:
     """Digest of all the code; names, contents and executable bits count. Raises OSError."""
-    return combine([(name, memory.file(path), executable(path)) for name, path in files(component).items()])
+    found = dict(files(component))
+    for name, inside in archives(component).items():
+        found.update({f"{name}!{path}": file for path, file in inside.items()})
+    return combine([(name, memory.file(path), executable(path)) for name, path in found.items()])
 
 
 def lay_out(component: Component, target: str) -> dict[str, str]:
@@ -47,6 +84,11 @@ def lay_out(component: Component, target: str) -> dict[str, str]:
             os.makedirs(parent, exist_ok=True)
             made.add(parent)
         shutil.copy2(path, there)
+    for name, inside in archives(component).items():
+        with zipfile.ZipFile(os.path.join(target, name), "w") as archive:
+            archive.writestr(name.removesuffix(".zip") + "/", "")
+            for path, file in sorted(inside.items()):
+                archive.write(file, path)
     return found
 
 

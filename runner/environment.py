@@ -20,7 +20,9 @@ NEEDED = {
 """What a kind of step needs here, whatever its environment says."""
 SAME = {"xgboost-cpu": "xgboost"}
 """Distributions that another one replaces."""
-AZURE_ONLY = frozenset(["azureml-mlflow", "azureml-defaults", "azureml-core", "azureml-dataset-runtime"])
+AZURE_ONLY = frozenset(
+    ["azureml-mlflow", "azureml-defaults", "azureml-core", "azureml-dataset-runtime", "azureml-telemetry"]
+)
 """What scripts need to reach a workspace, and nothing here: tracking is local."""
 
 
@@ -60,22 +62,88 @@ def installed(path: Iterable[str] | None = None) -> dict[str, str]:
     return found
 
 
+class SpecificationError(Exception):
+    """A file that specifies no environment; the message says why."""
+
+
+def specified(file: str) -> Environment:
+    """The environment that a file says: a conda file, a requirements file, an environment of Azure ML in YAML.
+
+    Raises SpecificationError.
+    """
+    if file.endswith(".txt"):
+        return Environment(conda={"dependencies": [{"pip": [f"-r {os.path.basename(file)}"]}]}, conda_file=file)
+    if os.path.isdir(file):
+        raise SpecificationError("a folder is no conda file, no requirements file and no environment")
+    if not os.path.isfile(file):
+        raise SpecificationError(f"`{file}` does not exist")
+    document = _read(file)
+    if "dependencies" in document:
+        return Environment(conda=document, conda_file=file)
+    conda = document.get("conda_file")
+    image = document.get("image")
+    if isinstance(conda, dict):
+        return Environment(image=str(image) if image else None, conda=conda, conda_file=file)
+    if isinstance(conda, str):
+        full = os.path.normpath(os.path.join(os.path.dirname(file), conda))
+        return Environment(image=str(image) if image else None, conda=_read(full), conda_file=full)
+    build = document.get("build")
+    if isinstance(build, dict) and isinstance(build.get("path"), str):
+        context = os.path.normpath(os.path.join(os.path.dirname(file), str(build["path"])))
+        return Environment(build_context=context, dockerfile=str(build.get("dockerfile_path") or "Dockerfile"))
+    if image is None:
+        raise SpecificationError("it has no `dependencies`, no `conda_file`, no `build` and no `image`")
+    return Environment(image=str(image))
+
+
 def requirements(environment: Environment) -> list[Requirement]:
     """What the conda specification of an environment asks for; nothing is known of an image."""
+    conda, pip = dependencies(environment)
+    result: list[Requirement] = []
+    for item in conda:
+        _add(result, item, firm=False)
+    for line in pip:
+        if not line.startswith("-"):
+            _add(result, line, firm=True)
+    return result
+
+
+def dependencies(environment: Environment) -> tuple[list[str], list[str]]:
+    """What conda and what pip is to install; `-r FILE` of pip is replaced by the lines of the file."""
     conda = environment.conda
     if conda is None and environment.conda_file is not None:
         conda = _read(environment.conda_file)
-    dependencies = conda.get("dependencies") if isinstance(conda, dict) else None
-    result: list[Requirement] = []
-    for item in dependencies if isinstance(dependencies, list) else ():
+    found = conda.get("dependencies") if isinstance(conda, dict) else None
+    folder = os.path.dirname(environment.conda_file) if environment.conda_file else ""
+    packages: list[str] = []
+    pip: list[str] = []
+    for item in found if isinstance(found, list) else ():
         if isinstance(item, str):
-            _add(result, item.partition("::")[2] or item, firm=False)
+            packages.append(item.partition("::")[2] or item)
         elif isinstance(item, dict):
             lines = item.get("pip")
             for line in lines if isinstance(lines, list) else ():
-                if isinstance(line, str) and not line.lstrip().startswith(("-", "#")):
-                    _add(result, line, firm=True)
-    return result
+                if isinstance(line, str):
+                    pip += _pip_lines(line, folder, 0)
+    return packages, pip
+
+
+_DEEPEST = 8
+"""Requirements files that name one another."""
+
+
+def _pip_lines(text: str, folder: str, depth: int) -> list[str]:
+    line = re.sub(r"(?:^|\s)#.*", "", text).strip()
+    match = re.match(r"(?:-r|--requirement)[\s=]+(\S+)\Z", line)
+    if match is None or depth > _DEEPEST:
+        return [line] if line else []
+    file = os.path.normpath(os.path.join(folder, match[1]))
+    try:
+        with open(file, encoding="utf-8") as stream:
+            lines = stream.read().replace("\\\n", " ").split("\n")
+    except (OSError, ValueError):
+        return []
+    return [found for one in lines for found in _pip_lines(one, os.path.dirname(file), depth + 1)]
 
 
 def check(graph: Graph, have: Mapping[str, str]) -> list[Lack]:

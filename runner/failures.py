@@ -205,6 +205,7 @@ def lacking(lacks: list[Lack]) -> list[Diagnostic]:
                 f"{names} {'is' if len(absent) == 1 else 'are'} needed here and not installed",
                 place(node),
                 label=f"needed by `{node.title or node.name}`",
+                notes=("`--env venv` gives the steps environments of their own",),
                 help=f"pip install {wanted}",
             )
         )

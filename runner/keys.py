@@ -11,6 +11,7 @@ from mlp_lang.runner import automl, code, distribution, serving, spark
 from mlp_lang.runner.bindings import Given
 from mlp_lang.runner.content import Memory, digest_text
 from mlp_lang.runner.environment import NEEDED, environment_of, requirements
+from mlp_lang.runner.rooms import Rooms
 from mlp_lang.runner.store import FORMAT
 
 KINDS = {"spark": spark.counted, "automl": automl.counted}
@@ -34,6 +35,7 @@ class Known(NamedTuple):
     memory: Memory
     made: Mapping[str, str]  # path that this run made -> digest of its content
     versions: Mapping[str, str]
+    rooms: "Rooms | None" = None  # where steps run that this interpreter does not
 
     def digest(self, path: str) -> str:
         found = self.made.get(path)
@@ -44,12 +46,14 @@ def key_of(node: Node, given: list[Given], check: "serving.Check | None", known:
     """The key: definition, code, environment, parameters, and the content of everything read. Raises OSError."""
     c = node.component
     environment = environment_of(node)
+    room = known.rooms.of(node) if known.rooms is not None else None
+    versions = known.versions if room is None else room.versions
     wanted = sorted({r.name for r in requirements(environment)})
     document: dict[str, Any] = {
         "format": FORMAT,
-        "python": list(sys.version_info[:2]),
+        "python": list(sys.version_info[:2] if room is None else room.python),
         "environment": [environment.reference, environment.image, environment.conda, environment.dockerfile],
-        "installed": {name: known.versions.get(name) for name in wanted},
+        "installed": {name: versions.get(name) for name in wanted},
         "outputs": [[p.name, p.azure_type] for p in c.outputs],
         "variables": node.run.environment_variables,
     }

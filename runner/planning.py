@@ -12,10 +12,13 @@ from mlp_lang.runner import environment, failures, serving
 from mlp_lang.runner.asked import forced, unrunnable, with_data
 from mlp_lang.runner.bindings import BindingError, given_inputs, sources
 from mlp_lang.runner.content import Memory, digest_text
+from mlp_lang.runner.elsewhere import at_home
 from mlp_lang.runner.facts import spell_facts
 from mlp_lang.runner.folder import home_folder
 from mlp_lang.runner.keys import Key, Known, changes, key_of
+from mlp_lang.runner.local import NOTHING, Local
 from mlp_lang.runner.places import earlier_runs, last_entries
+from mlp_lang.runner.rooms import INSTALLED, Rooms, prepare
 from mlp_lang.runner.selection import EVERYTHING, Chosen, Selection, all_needs, choose
 from mlp_lang.runner.steps import ports_of
 from mlp_lang.runner.store import Cache, Stored, load
@@ -60,16 +63,21 @@ def plan(
     home: Path | str | None = None,
     select: Selection = EVERYTHING,
     force: bool = False,
+    local: Local | None = None,
+    rooms: str = INSTALLED,
 ) -> Plan:
     """What `run` with the same arguments would do now. Raises nothing for a user's mistake: see the diagnostics."""
     where = home_folder(os.fspath(home) if home is not None else None)
     graph, problems = with_data(graph, data or {})
     chosen, unknown = choose(graph, select)
+    graph, remote = at_home(graph, local or NOTHING, chosen.run | chosen.taken)
     if unknown:
         return Plan(graph.name, graph.profile, (), tuple(unknown))
     have = environment.installed()
-    found = [*problems, *failures.lacking(environment.check(graph, have)), *unrunnable(graph, have)]
-    steps, lacks = _Planner(graph, chosen, folder, resume, where, have, cache, force or forced(graph)).plan()
+    lack = failures.lacking(environment.check(graph, have)) if rooms == INSTALLED else []
+    places, problems_there = prepare(rooms, graph, chosen.run | chosen.taken, where, lambda _: None, build=False)
+    found = [*problems, *remote, *lack, *problems_there, *unrunnable(graph, have)]
+    steps, lacks = _Planner(graph, chosen, folder, resume, where, have, cache, force or forced(graph), places).plan()
     return Plan(graph.name, graph.profile, steps, (*found, *lacks))
 
 
@@ -82,9 +90,10 @@ def lacking(
     have: Mapping[str, str],
     cache: bool,
     force: bool,
+    rooms: Rooms,
 ) -> list[Diagnostic]:
     """The steps that are to be taken from earlier runs and are known not to be there."""
-    return _Planner(graph, chosen, folder, resume, home, have, cache, force).plan()[1]
+    return _Planner(graph, chosen, folder, resume, home, have, cache, force, rooms).plan()[1]
 
 
 class _Planner:
@@ -98,6 +107,7 @@ class _Planner:
         have: Mapping[str, str],
         cache: bool,
         force: bool,
+        rooms: Rooms,
     ) -> None:
         self.graph = graph
         self.chosen = chosen
@@ -115,7 +125,7 @@ class _Planner:
             self.known[path] = digest_text(spell_facts(item))
         self.sources = sources(graph, facts, lambda node, port: self.places[node, port])
         self.memory = Memory(os.path.join(home, "digests.db"), read_only=True)
-        self.about = Known(graph, self.memory, self.known, have)
+        self.about = Known(graph, self.memory, self.known, have, rooms)
 
     def plan(self) -> tuple[tuple[Planned, ...], list[Diagnostic]]:
         nodes = {node.name: node for node in self.graph.nodes}

@@ -20,14 +20,18 @@ from mlp_lang.runner.bindings import BindingError, asset_path, shown_parameters,
 from mlp_lang.runner.content import Memory, place_whole
 from mlp_lang.runner.control import Control
 from mlp_lang.runner.distribution import processes
+from mlp_lang.runner.elsewhere import at_home
 from mlp_lang.runner.facts import write_facts
 from mlp_lang.runner.folder import FolderError, RunFolder, Scratch, home_folder, make_home, open_again, open_new
 from mlp_lang.runner.journal import Journal
+from mlp_lang.runner.local import NOTHING, Local
 from mlp_lang.runner.outcome import Outcome, RunResult, Status
 from mlp_lang.runner.places import earlier_runs, remember
 from mlp_lang.runner.process import Warden, common_environment
 from mlp_lang.runner.progress import Progress, Silent
 from mlp_lang.runner.resources import Watch
+from mlp_lang.runner.rooms import HERE, INSTALLED
+from mlp_lang.runner.rooms import prepare as prepare_rooms
 from mlp_lang.runner.selection import EVERYTHING, Chosen, Selection, all_needs, choose
 from mlp_lang.runner.steps import Shop, execute
 from mlp_lang.runner.store import Cache
@@ -63,6 +67,8 @@ def run(
     report: bool = True,
     call: Mapping[str, Any] | None = None,
     warm: bool = True,
+    local: Local | None = None,
+    rooms: str = INSTALLED,
 ) -> RunResult:
     """Execute a pipeline on this machine and return what came of it.
 
@@ -71,7 +77,8 @@ def run(
     of this machine). `data` gives pipeline inputs a local path instead of the program's. `home` holds cache, runs and
     tracking (default: MLP_HOME, else `.mlp` in the working directory). With `cache` False every step runs, and nothing
     is kept for later runs. `grace` is the seconds between TERM and KILL for steps that are stopped. Without `warm`
-    no step is forked from a process that has its imports.
+    no step is forked from a process that has its imports. `local` says what stands here for data, components and
+    environments of a workspace. `rooms` is where steps run: `installed` (this interpreter), `venv`, `docker`, `podman`.
 
     `select` names the steps that are wanted; what those need beyond them is taken from the cache or an earlier run.
     With `force` nothing that runs is taken from the cache (what is made is kept there). A step whose processes hold
@@ -84,21 +91,30 @@ def run(
     where = home_folder(os.fspath(home) if home is not None else None)
     graph, problems = with_data(graph, data or {})
     chosen, unknown = choose(graph, select)
+    graph, remote = at_home(graph, local or NOTHING, chosen.run | chosen.taken)
     if unknown:
         return RunResult("failed", "", {}, {}, tuple(unknown))
     force = force or forced(graph)
     have = environment.installed()
-    findings = [*problems, *failures.lacking(environment.check(graph, have)), *unrunnable(graph, have)]
+    lacks = failures.lacking(environment.check(graph, have)) if rooms == INSTALLED else []
+    findings = [*problems, *remote, *lacks, *unrunnable(graph, have)]
     if force:
         drawn = {release.node for release in graph.privacy.releases} & chosen.run
         findings += [failures.drawn_anew(node) for node in graph.nodes if node.name in drawn]
     if any(d.severity is Severity.ERROR for d in findings):
         return RunResult("failed", "", {}, {}, tuple(findings))
     try:
+        if rooms != INSTALLED:
+            make_home(where)
+        say = (progress or Silent()).say
+        places, lacks = prepare_rooms(rooms, graph, chosen.run | chosen.taken, where, say)
+        findings += lacks
+        if any(d.severity is Severity.ERROR for d in lacks):
+            return RunResult("failed", "", {}, {}, tuple(findings))
         if chosen.taken:
             from mlp_lang.runner.planning import lacking
 
-            lacks = lacking(graph, chosen, folder, resume, where, have, cache, force)
+            lacks = lacking(graph, chosen, folder, resume, where, have, cache, force, places)
             if lacks:
                 return RunResult("failed", "", {}, {}, (*findings, *lacks))
         make_home(where)
@@ -128,8 +144,9 @@ def run(
             grace,
             findings,
             scratch,
-            warm,
+            warm and rooms == INSTALLED,
         )
+        session.shop = session.shop._replace(rooms=places)
         session.prepare(chosen, force, memory, backoff, dict(call or {}))
         result = session.run()
     except OSError as error:
@@ -221,6 +238,7 @@ class _Session:
             {},
             set(),
             scratch.discard,
+            HERE,
         )
 
     def prepare(self, chosen: Chosen, force: bool, memory: int | None, backoff: float, call: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from mlp_lang.compiler.graph import Graph, Node, OutputPort
 from mlp_lang.dsl.diagnostics import Diagnostic
 from mlp_lang.runner import automl, code, distribution, failures, findings, serving, spark
-from mlp_lang.runner.bindings import BindingError, Given, Sources, given_inputs
+from mlp_lang.runner.bindings import COPIED_MODES, BindingError, Given, Sources, given_inputs
 from mlp_lang.runner.command import CommandError, expand
 from mlp_lang.runner.content import Memory, entries, place_whole, protect, remove, tree_digest
 from mlp_lang.runner.control import CancelledError, Control
@@ -23,6 +23,7 @@ from mlp_lang.runner.keys import Key, Known, key_of
 from mlp_lang.runner.outcome import Outcome, Status
 from mlp_lang.runner.process import Process, Warden, common_environment, end_strays
 from mlp_lang.runner.resources import Watch, birth, ended_for_memory, used
+from mlp_lang.runner.rooms import Rooms
 from mlp_lang.runner.store import ENTRY, Cache, Stored, document_of, load, write_json
 from mlp_lang.runner.tracking import Tracking
 from mlp_lang.runner.warm import Start, Zygotes
@@ -59,6 +60,7 @@ class Shop(NamedTuple):
     feeds: dict[str, list[str]]  # node -> nodes that wait for it
     followers: set[str]  # nodes whose imports were foreseen
     discard: Callable[[str], None]  # removes a folder, some time
+    rooms: Rooms  # where steps run
 
 
 def execute(node: Node, shop: Shop, control: Control, started: Callable[[], None]) -> Outcome:
@@ -75,7 +77,7 @@ def execute(node: Node, shop: Shop, control: Control, started: Callable[[], None
             return _left_out(node, shop, begun)
         given = given_inputs(node, shop.sources) if node.deployment is None else []
         check = serving.plan(node, shop.graph, shop.sources) if node.deployment is not None else None
-        key = key_of(node, given, check, Known(shop.graph, shop.memory, shop.known, shop.versions))
+        key = key_of(node, given, check, Known(shop.graph, shop.memory, shop.known, shop.versions, shop.rooms))
         folder = shop.folder.step(node.name)
         found = _finished(node, key.text, folder, shop)
         if found is not None:
@@ -212,15 +214,19 @@ def _attempt(
         start = Start(["python", *arguments[1:]], Imports(serving.CHECK_IMPORTS, ""), module=serving.CHECK)
     else:
         files = code.lay_out(node.component, work)
+        for name in ("outputs", "logs"):
+            os.makedirs(os.path.join(work, name), exist_ok=True)
         texts = _inputs_for(given, scratch)
         arguments, line, variables = _command(node, texts, outputs, work, scratch, shop)
-        if node.kind == "command" and not distribution.said(node):
+        if node.kind == "command" and not distribution.said(node) and shop.rooms.of(node) is None:
             start = shop.zygotes.plan(line, files)
     tracking = shop.tracking
     logs = tracking is not None and shop.zygotes.may_log(node, files)
     tags = _tags(node, key.text)
     run_id = tracking.start(node.title or node.name, tags) if tracking is not None and logs else ""
     environment = {**_variables(node, given, outputs, run_id, shop, scratch), **variables}
+    if check is None:
+        arguments = shop.rooms.enter(node, line, arguments, work, scratch, given, environment)
     with open(os.path.join(folder, "command.txt"), "w", encoding="utf-8") as file:
         file.write(line + "\n")
     running = time.monotonic()
@@ -230,6 +236,8 @@ def _attempt(
         if tracking is not None:
             tracking.end(run_id, "KILLED")
         raise
+    finally:
+        shop.rooms.leave(node, environment)
     took = time.monotonic() - running
     exit_code, late = ended.exit_code, ended.late
     if tracking is not None:
@@ -287,7 +295,7 @@ def _inputs_for(given: list[Given], scratch: str) -> dict[str, str]:
     """Texts for the command line, with a copy of its own where the mode says that the step may write to it."""
     texts = {}
     for g in given:
-        if g.path is not None and g.mode in ("download", "rw_mount"):
+        if g.path is not None and g.mode in COPIED_MODES:
             copy = os.path.join(scratch, "inputs", g.name, os.path.basename(g.path.rstrip("/")))
             os.makedirs(os.path.dirname(copy), exist_ok=True)
             code.copy_writable(g.path, copy)

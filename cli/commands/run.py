@@ -15,7 +15,7 @@ from mlp_lang.cli.output import exit_code, missing, report
 from mlp_lang.cli.programs import parameters
 from mlp_lang.cli.quantities import SIZE
 
-_MUST_STAND = ("profile", "pipeline", "param", "data", "only", "first", "until")
+_MUST_STAND = ("profile", "pipeline", "param", "data", "given", "mapped", "rooms", "only", "first", "until")
 """Options that decide what a run is: one that is resumed without its program has those that it was started with."""
 
 
@@ -30,6 +30,7 @@ def _steps(*names: str, help: str) -> Callable[[Any], Any]:
         "mlp run income.mlp --dry-run                 what would run, and why",
         "mlp run income.mlp --param epsilon=0.5       with another value of a `param`",
         "mlp run income.mlp --data census=adult.data  with other data",
+        "mlp run their/pipeline.yml --input rate=0.1  a pipeline, a job or a component in Azure ML's YAML",
         "mlp run income.mlp --until model             `model` and what it needs",
         "mlp run income.mlp --only quality --force    that step anew, on earlier results of the others",
         "mlp run income.mlp -o out --resume           go on with the run in out/",
@@ -48,10 +49,18 @@ def _steps(*names: str, help: str) -> Callable[[Any], Any]:
     "--param", multiple=True, metavar="NAME=VALUE", shell_complete=params, help="Value of a `param`; repeatable."
 )
 @click.option("--data", multiple=True, metavar="NAME=PATH", help="A local path for a `data`; repeatable.")
+@click.option("--input", "given", multiple=True, metavar="NAME=VALUE", help="Either of them, for what an input is.")
+@click.option("--map", "mapped", multiple=True, metavar="ADDRESS=PATH", help="What stands here for a remote ADDRESS.")
 @_steps("--only", help="These steps alone; what they need comes from the cache or an earlier run.")
 @_steps("--from", "first", help="These steps and all that need them; the rest as with --only.")
 @_steps("--until", help="These steps and all that they need.")
 @click.option("--dry-run", "dry", is_flag=True, help="Say what would run and why, and what is cached; do nothing.")
+@click.option(
+    "--env",
+    "rooms",
+    type=click.Choice(["installed", "venv", "docker", "podman"]),
+    help="Where steps run: in this Python, in virtual environments or containers of theirs.  [default: installed]",
+)
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Steps that run at a time.  [default: the cores here]")
 @click.option("--memory", type=SIZE, help="End a step whose processes hold more: 500MB, 2GB.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out, or in FILE if that is its folder.")
@@ -74,7 +83,7 @@ def command(
     form: str,
     **asked: Any,
 ) -> int:
-    """Execute the program in FILE on this machine.
+    """Execute the program in FILE on this machine: a `.mlp` file, or Azure ML's YAML of a pipeline, job or component.
 
     Each step is a process under Azure ML's command contract; independent steps run at the same time; results are
     kept by content, so that a second run repeats nothing. A `deploy` starts a scoring server on loopback, tries it
@@ -87,16 +96,22 @@ def command(
     if asked["only"] and (asked["first"] or asked["until"]):
         raise click.UsageError("--only names the steps; it does not go together with --from and --until.")
     gc.enable()  # a run lasts, and holds more than a tree
-    graph, code = _compiled(file, asked)
-    if graph is None:
-        return code
     with missing("run"):
         from mlp_lang.runner import Selection, choose_progress, plan, run, summarise
+        from mlp_lang.runner.local import read_local
+    local, problems = read_local(os.path.dirname(file), asked["mapped"])
+    if report(problems, stream=sys.stderr):
+        return exit_code(problems)
+    graph, data, code = _compiled(file, asked, local.component)
+    if graph is None:
+        return code
     names = {name: tuple(n.strip() for text in asked[name] for n in text.split(",")) for name in _SELECTING}
     options: dict[str, Any] = {
         "cache": not asked["no_cache"],
         "resume": resume,
-        "data": parameters(asked["data"], "--data"),
+        "data": data,
+        "local": local,
+        "rooms": asked["rooms"] or "installed",
         "select": Selection(names["only"], names["first"], names["until"]),
         "force": asked["force"],
     }
@@ -149,13 +164,40 @@ def _as_before(
     return file, folder, {**asked, **{name: state.call.get(name) or asked[name] for name in _MUST_STAND}}
 
 
-def _compiled(file: str, asked: dict[str, Any]) -> tuple[Any, int]:
-    """The one Graph that is meant, or None and the exit code of what is wrong."""
+def _compiled(
+    file: str, asked: dict[str, Any], registered: Callable[[str], str | None]
+) -> tuple[Any, dict[str, str], int]:
+    """The one Graph that is meant and the paths of its data, or None and the exit code of what is wrong."""
+    params, data = parameters(asked["param"]), parameters(asked["data"], "--data")
+    given = parameters(asked["given"], "--input")
+    graph, code = _graph(file, asked, params, registered)
+    if graph is None or not given:
+        return graph, data, code
+    values = {i.parameter.name for i in graph.inputs if i.parameter.azure_type in PRIMITIVES and i.facts is None}
+    more = {name: value for name, value in given.items() if name in values}
+    for name in more.keys() & params.keys():
+        raise click.BadParameter(f"{name!r} is given twice.", param_hint="'--input'")
+    data.update({name: value for name, value in given.items() if name not in values})
+    if more:
+        graph, code = _graph(file, asked, {**params, **more}, registered)
+    return graph, data, code
+
+
+def _graph(
+    file: str, asked: dict[str, Any], params: dict[str, str], registered: Callable[[str], str | None]
+) -> tuple[Any, int]:
     from mlp_lang.compiler import compile_file
 
-    made = compile_file(
-        Path(file), profile=asked["profile"], pipeline=asked["pipeline"], params=parameters(asked["param"])
-    )
+    if file.endswith((".yml", ".yaml")):
+        from mlp_lang.decompiler import compile_yaml
+
+        if asked["profile"] is not None:
+            raise click.UsageError(f"{file} is no program: it has no profiles.")
+        made = compile_yaml(Path(file), pipeline=asked["pipeline"], params=params, registered=registered)
+    else:
+        made = compile_file(
+            Path(file), profile=asked["profile"], pipeline=asked["pipeline"], params=params, registered=registered
+        )
     if report(made.diagnostics, stream=sys.stderr):
         return None, exit_code(made.diagnostics)
     if len(made.graphs) != 1:
@@ -166,6 +208,10 @@ def _compiled(file: str, asked: dict[str, Any]) -> tuple[Any, int]:
             else f"{file} has no pipeline."
         )
     return made.graphs[0], 0
+
+
+PRIMITIVES = frozenset(["number", "integer", "boolean", "string"])
+"""Types of inputs that take a value; all others take data."""
 
 
 def _said(planned: Any, form: str) -> int:

@@ -39,3 +39,29 @@ def test_a_gate_that_does_not_hold_fails_the_run_and_says_which(mlp: Mlp, folder
 def test_azure_ai_ml_accepts_what_is_compiled(mlp: Mlp, folder: Path) -> None:
     done = mlp("compile", "good.mlp", "-o", "build", "--verify")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_pipeline_in_yaml_runs_with_what_is_given_and_mapped(mlp: Mlp, folder: Path) -> None:
+    text = "type: pipeline\ninputs:\n  n: 1\n  d: {type: uri_file, path: 'azureml:words:2'}\njobs:\n  a:\n"
+    text += "    type: command\n    command: echo ${{inputs.n}} $(cat ${{inputs.d}}) > ${{outputs.o}}\n"
+    text += "    environment: {image: any}\n    outputs: {o: {type: uri_file}}\n"
+    text += "    inputs: {n: '${{parent.inputs.n}}', d: {type: uri_file, path: '${{parent.inputs.d}}'}}\n"
+    (folder / "p.yml").write_text(text)
+    (folder / "words.txt").write_text("so")
+    refused = mlp("run", "p.yml", "--no-tracking")
+    assert refused.returncode == 3 and "p.yml:4:" in refused.stderr
+    assert '"azureml:words:2" = "data/words"' in refused.stderr and not (folder / ".mlp").exists()
+    mapped = ("--map", "azureml:words=words.txt")
+    for more, said in (
+        ((), "1 so"),
+        (("--input", "n=5"), "5 so"),
+        (("--input", "d=p.yml", "--param", "n=2"), "2 type"),
+    ):
+        done = mlp("run", "p.yml", "--no-tracking", *mapped, *more, "-o", f"out{len(more)}")
+        assert done.returncode == 0, done.stderr
+        assert (folder / f"out{len(more)}" / "steps/a/outputs/o").read_text().startswith(said)
+    again = mlp("run", "--resume", "out2")
+    assert again.returncode == 0, again.stderr
+    for wrong in (("--input", "n=x", *mapped), ("--map", "nothing"), ("--profile", "p")):
+        done = mlp("run", "p.yml", *wrong)
+        assert done.returncode in (1, 2) and "Traceback" not in done.stderr, done.stderr

@@ -94,7 +94,15 @@ def test_an_output_that_is_a_value_is_handed_over_as_one(go: Go, azure_type: str
 
 @pytest.mark.parametrize("referred", [False, True])
 @pytest.mark.parametrize(
-    ("mode", "own_copy"), [(None, False), ("ro_mount", False), ("download", True), ("rw_mount", True)]
+    ("mode", "own_copy"),
+    [
+        (None, False),
+        ("ro_mount", False),
+        ("eval_mount", False),
+        ("download", True),
+        ("eval_download", True),
+        ("rw_mount", True),
+    ],
 )
 def test_input_modes(go: Go, tmp_path: Path, mode: str | None, own_copy: bool, referred: bool) -> None:
     """What is downloaded or mounted for writing is the step's own: changing it changes nothing of the user's."""

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
+LOCATION = "westeurope"
+"""Where a workspace would be: endpoints and deployments go where theirs is."""
 PREVIEW = "AZURE_ML_CLI_PRIVATE_FEATURES_ENABLED"
 
 
@@ -90,6 +92,14 @@ def _understood(loaded: Any, dictionary: Any) -> Loaded:
         _resolve(loaded, rest["properties"]["componentSpec"], ("properties", "componentSpec"), bases)
     elif hasattr(loaded, "jobs"):
         _resolve(loaded, rest["properties"], ("properties",), bases)
+    started = getattr(loaded, "create_job", None)
+    if hasattr(started, "jobs"):
+        # what a schedule says of a job's inputs is put into the job's file, and counts from there
+        bases |= dict.fromkeys((("create_job",), ("properties", "action", "jobDefinition")), _base(started))
+        _anchors(started, ("create_job",), bases)
+        if isinstance(rest, dict):
+            definition = ("properties", "action", "jobDefinition")
+            _resolve(started, rest["properties"]["action"]["jobDefinition"], definition, bases)
     _anchors(loaded, (), bases)
     return Loaded(dictionary, rest, bases)
 
@@ -131,12 +141,36 @@ def _offline(loaded: Any) -> Any:
     if _is_component(loaded) or hasattr(loaded, "jobs"):
         return _rest(loaded)
     try:
-        return _rest(loaded)
-    except Exception as error:  # whatever it raises: endpoints and deployments need their place in Azure
+        parts = _parts(loaded)
+        if not parts:
+            return _rest(loaded)
+        for name in parts:
+            setattr(loaded, name, f"the {name} below")
+        try:
+            return _rest(loaded) | {name: _offline(part) for name, part in parts.items()}
+        finally:
+            for name, part in parts.items():
+                setattr(loaded, name, part)
+    except Exception as error:  # whatever it raises
         return OnlineError(f"{type(error).__name__}: {' '.join(str(error).split())[:100]}")
 
 
+_PARTS = ("environment", "model", "component")
+
+
+def _parts(loaded: Any) -> dict[str, Any]:
+    """What a deployment defines in place. Before it is deployed, each is registered, and the deployment has its id:
+    so the REST object of each stands beside that of the deployment."""
+    found = {name: getattr(loaded, name, None) for name in _PARTS if hasattr(loaded, "endpoint_name")}
+    return {name: part for name, part in found.items() if hasattr(part, "_to_rest_object")}
+
+
 def _rest(loaded: Any) -> Any:
+    for name in ("_to_rest_online_endpoint", "_to_rest_batch_endpoint"):
+        if hasattr(loaded, name):
+            return plain(getattr(loaded, name)(LOCATION))
+    if hasattr(loaded, "endpoint_name"):
+        return plain(loaded._to_rest_object(location=LOCATION))
     return plain(loaded._to_rest_object())
 
 

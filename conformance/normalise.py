@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
-PATH_KEYS = frozenset(["path", "uri", "code", "additional_includes"])
+CODE_KEYS = frozenset(["code", "additional_includes", "codeId", "contextUri"])
+"""Fields with nothing but code; the last two are those of REST objects, in the dictionary `code` and `path`."""
+PATH_KEYS = frozenset(["path", "uri"]) | CODE_KEYS
 """Fields that azure-ai-ml takes for a local path if one is there: assets, artefacts, code, build contexts."""
-CODE_KEYS = frozenset(["code", "additional_includes"])
 OWN_NAMES = frozenset(["inputs", "outputs", "environment_variables", "tags", "properties", "conf"])
 """Maps whose keys their author names: a `path` among them is no field."""
 TYPE_KEYS = ("type", "job_input_type", "jobInputType")

@@ -7,6 +7,7 @@ _LEFT_OUT is the short list of rows that no file has, each with the reason.
 import re
 from typing import Any
 
+IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu20.04"
 WORDS: dict[str, Any] = {
     "app_insights_enabled": True,
     "arguments": "--count 3",
@@ -26,7 +27,8 @@ WORDS: dict[str, Any] = {
     "entry_script": "score.py",
     "expression": "0 6 * * 1",
     "frequency": "day",
-    "image": "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu20.04",
+    "dockerfile_path": "Dockerfile",
+    "image": IMAGE,
     "instance_type": "Standard_DS3_v2",
     "log_dir": "logs",
     "msi_resource_id": "my-identity",
@@ -285,6 +287,13 @@ _FIXED: list[tuple[str, list[Any]]] = [
     ),
     (r"^component/\w+\.outputs$", [COMPONENT_OUTPUTS]),
     (r"^(data|model)\.path$|\.model<[^>]*>\.path$", ["../stubs/data"]),
+    (r"\.flavors$", [{"python_function": {"loader_module": "main"}}]),
+    (r"environment(<mapping>)?\.image$", [IMAGE] * 3),
+    (r"\.build\.path<path>$", ["../stubs/context"]),
+    (r"\.conda_file$", ["../stubs/conda.yml", {"name": "stub", "dependencies": ["python=3.11", {"pip": ["numpy"]}]}]),
+    (r"^endpoint/\w+\.traffic$", [{"blue": 90, "green": 10}]),
+    (r"^endpoint/\w+\.mirror_traffic$", [{"green": 10}]),
+    (r"\.job_definition<resource>$|^deployment/batch\.job_definition$", ["azureml:a_job"]),
     (r"^data\.type$", ["uri_folder"]),
     (r"^deployment/kubernetes_online\.type$", ["kubernetes"]),
     (r"^deployment/managed_online\.type$", ["managed"]),
@@ -296,7 +305,7 @@ _FIXED: list[tuple[str, list[Any]]] = [
     (r"^pipeline\.component<file>$", ["../stubs/pipeline.yml"]),
     (r"^pipeline\.settings\.on_init$", ["setup"]),
     (r"^pipeline\.settings\.on_finalize$", ["cleanup"]),
-    (r"^pipeline\.settings\.default_datastore$", ["azureml:workspaceblobstore"]),
+    (r"\.settings\.default_datastore$", ["azureml:workspaceblobstore"]),
     (r"<do_while>\.body$", ["${{parent.jobs.body}}"]),
     (r"<do_while>\.condition$", ["${{parent.jobs.body.outputs.again}}"]),
     (r"<do_while>\.mapping$", [{"a_folder_out": ["a_folder", "a_local_folder"], "a_table_out": "a_table"}]),
@@ -360,6 +369,14 @@ _LEFT_OUT = [
     (
         r"<copy_data[^>]*>\.inputs\.\*<(mapping|integer|number|string|boolean)>",
         "refused: it takes files and folders",
+    ),
+    (
+        r"^component/\w+\.auto_delete_setting",
+        "azure-ai-ml fails with TypeError: it can take no digest of a component with that",
+    ),
+    (
+        r"^component/command\.queue_settings",
+        "azure-ai-ml fails with TypeError: it can take no digest of a component with that",
     ),
     (r"^component/import_data\.inputs", "refused: importing has no input"),
     (r"^component/export_data\.outputs", "refused: exporting has no output"),

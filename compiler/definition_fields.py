@@ -246,10 +246,10 @@ class Reader:
             return self.environment(item.value, (), scope)
         if form == "model":
             return self._model(item, scope)
-        if form == "job" and isinstance(item, syntax.Setting):
-            return self._setting(item, scope, STRING)
         if form == "job":
-            return self._block(_JOB, item, scope)
+            if isinstance(item, syntax.Block):
+                return self._block(_JOB, item, scope)
+            return self._setting(item, scope, STRING)
         if isinstance(item, syntax.Block):
             self.report.error("MLP0208", f"`{item.name.text}` is a setting, not a block", item.name.span)
             return None

@@ -73,18 +73,18 @@ def is_valid(loaded: Any) -> bool:
         return result is None or bool(result.passed)
 
 
-def understood(*entities: Any) -> tuple[Loaded, ...]:
-    """Both trees of pipeline jobs or components. Raises what azure-ai-ml raises.
+def understood(*entities: tuple[Any, Path]) -> tuple[Loaded, ...]:
+    """Both trees of entities, each with the file that it was loaded from. Raises what azure-ai-ml raises.
 
     All dictionaries come before the first REST object: making one of AutoML changes, in azure-ai-ml, how search spaces
     look in every dictionary after it."""
     with quiet():
-        dictionaries = [plain(loaded._to_dict()) for loaded in entities]
-        return tuple(_understood(loaded, dictionary) for loaded, dictionary in zip(entities, dictionaries, strict=True))
+        dictionaries = [plain(loaded._to_dict()) for loaded, _ in entities]
+        return tuple(_understood(*one, dictionary) for one, dictionary in zip(entities, dictionaries, strict=True))
 
 
-def _understood(loaded: Any, dictionary: Any) -> Loaded:
-    bases: dict[tuple[str, ...], str] = {(): _base(loaded)}
+def _understood(loaded: Any, path: Path, dictionary: Any) -> Loaded:
+    bases: dict[tuple[str, ...], str] = {(): os.path.realpath(path.parent)}
     rest = _offline(loaded)
     if isinstance(rest, OnlineError) or not isinstance(rest, dict):
         pass
@@ -142,27 +142,37 @@ def _offline(loaded: Any) -> Any:
         return _rest(loaded)
     try:
         parts = _parts(loaded)
-        if not parts:
-            return _rest(loaded)
-        for name in parts:
-            setattr(loaded, name, f"the {name} below")
+        for part in parts:
+            setattr(part.holder, part.attribute, part.name)
         try:
-            return _rest(loaded) | {name: _offline(part) for name, part in parts.items()}
+            return _rest(loaded) | {part.name: _offline(part.value) for part in parts}
         finally:
-            for name, part in parts.items():
-                setattr(loaded, name, part)
+            for part in parts:
+                setattr(part.holder, part.attribute, part.value)
     except Exception as error:  # whatever it raises
         return OnlineError(f"{type(error).__name__}: {' '.join(str(error).split())[:100]}")
 
 
-_PARTS = ("environment", "model", "component")
+class _Part(NamedTuple):
+    """What a deployment defines in place, and where."""
+
+    name: str
+    holder: Any
+    attribute: str
+    value: Any
 
 
-def _parts(loaded: Any) -> dict[str, Any]:
+def _parts(loaded: Any) -> list[_Part]:
     """What a deployment defines in place. Before it is deployed, each is registered, and the deployment has its id:
-    so the REST object of each stands beside that of the deployment."""
-    found = {name: getattr(loaded, name, None) for name in _PARTS if hasattr(loaded, "endpoint_name")}
-    return {name: part for name, part in found.items() if hasattr(part, "_to_rest_object")}
+    so a name stands there, and the REST object of each beside that of the deployment."""
+    if not hasattr(loaded, "endpoint_name"):
+        return []
+    collector = getattr(loaded, "data_collector", None)
+    collections = getattr(collector, "collections", None) or {}
+    places = [(name, loaded, name) for name in ("environment", "model", "component")]
+    places += [(f"data of {name}", collection, "data") for name, collection in collections.items()]
+    parts = [_Part(name, holder, attribute, getattr(holder, attribute, None)) for name, holder, attribute in places]
+    return [part for part in parts if part.value is not None and not isinstance(part.value, str)]
 
 
 def _rest(loaded: Any) -> Any:
@@ -171,6 +181,8 @@ def _rest(loaded: Any) -> Any:
             return plain(getattr(loaded, name)(LOCATION))
     if hasattr(loaded, "endpoint_name"):
         return plain(loaded._to_rest_object(location=LOCATION))
+    if not hasattr(loaded, "_to_rest_object"):  # registered by what its dictionary says
+        return plain(loaded._to_dict())
     return plain(loaded._to_rest_object())
 
 

@@ -19,7 +19,7 @@ from conformance.cover import covered
 from conformance.kinds import PIPELINE_SCHEMA
 from conformance.schema import Field, Row, rows, trees
 from conformance.stubs import BASE
-from conformance.values import ALWAYS, AUXILIARY, LEFT_OUT, fixed, left_out, word
+from conformance.values import ALWAYS, AUXILIARY, IMAGE, LEFT_OUT, fixed, left_out, word
 
 HERE = Path(__file__).resolve().parent
 TABLE = HERE / "fields.json"
@@ -181,7 +181,7 @@ def _based(node: dict[str, Any]) -> None:
     for holder in (node, node.get("task"), node.get("component")):
         environment = holder.get("environment") if isinstance(holder, dict) else None
         if isinstance(environment, dict) and not environment.keys() & {"image", "build"}:
-            environment["image"] = stubs.IMAGE
+            environment["image"] = IMAGE
 
 
 def pipeline(jobs: dict[str, Any]) -> dict[str, Any]:

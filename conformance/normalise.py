@@ -21,6 +21,8 @@ TYPE_KEYS = ("type", "job_input_type", "jobInputType")
 ASSET_TYPES = frozenset(["uri_file", "uri_folder", "mltable", "mlflow_model", "custom_model", "triton_model"])
 ELSEWHERE = re.compile(r"[\w+.-]+:|[\w.-]+@\w+$")
 """A scheme, or what follows `azureml:` in the name of something registered: `name:1`, `name@latest`."""
+MAPPING = "OrderedDict("
+"""How the text begins that azure-ai-ml makes of a mapping in the place of a path: an artefact to include."""
 OWN_TAG = "mlp."
 Path = tuple[str, ...]
 
@@ -91,7 +93,7 @@ def anchored(
 
     def local(value: str, base: str, asset: bool) -> str:
         bare = value.removeprefix("file:").removeprefix("azureml:")
-        if not bare or "${{" in bare or ELSEWHERE.match(bare):
+        if not bare or "${{" in bare or bare.startswith(MAPPING) or ELSEWHERE.match(bare):
             return value
         full = os.path.realpath(PurePath(base, bare))
         if not (asset or bare.startswith(".") or exists(full)):

@@ -158,7 +158,7 @@ class _Taken:
             again = azure.entity(self.definition.kind.loader, path)
         except Exception as error:
             raise StepError(f"azure-ai-ml refuses the build: {error}"[:400]) from error
-        self.left, self.right = azure.understood(self.entity, again)
+        self.left, self.right = azure.understood((self.entity, self.definition.path), (again, path))
 
     def _written(self, pattern: str) -> list[Path]:
         """What the definition may have become; of several components, the one of its name."""

@@ -286,6 +286,7 @@ _FIXED: list[tuple[str, list[Any]]] = [
         [{"a_folder_out": COMPONENT_OUTPUTS["a_model_out"] | {"description": "x"}}],
     ),
     (r"^component/\w+\.outputs$", [COMPONENT_OUTPUTS]),
+    (r"spark\.additional_includes\[\]$|\.additional_includes\[\]<string>$", ["../stubs/data/a.csv"]),
     (r"^(data|model)\.path$|\.model<[^>]*>\.path$", ["../stubs/data"]),
     (r"\.flavors$", [{"python_function": {"loader_module": "main"}}]),
     (r"environment(<mapping>)?\.image$", [IMAGE] * 3),

@@ -29,12 +29,13 @@ def text(rows: Sequence[Row], verbose: bool) -> str:
         for row in table:
             marks = "".join(f"{MARKS[step.state]:<10}" for step in row.steps)
             lines.append(f"{row.path:<{width}}{marks}{_ms(row.steps[0].seconds)}{_ms(row.azure_seconds)}")
-    failed = [row for row in rows if not row.passed]
-    if failed:
+    shown = ("failed", "template", "online") if verbose else ("failed", "template")
+    told = [row for row in rows if any(step.state in shown for step in row.steps)]
+    if told:
         lines.append("")
-    for row in failed:
+    for row in told:
         for step in row.steps:
-            if step.state not in ("failed", "template"):
+            if step.state not in shown:
                 continue
             lines.append(f"{row.path}: {step.name}: {step.reason}")
             if verbose:

@@ -8,12 +8,17 @@ import re
 from typing import Any
 
 IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu20.04"
+GUID = "00000000-0000-0000-0000-000000000001"
+IDENTITY = (
+    "/subscriptions/00000000-0000-0000-0000-000000000003/resourcegroups/a_group"
+    "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/an_identity"
+)
 WORDS: dict[str, Any] = {
     "app_insights_enabled": True,
     "arguments": "--count 3",
     "args": "--count 3",
     "class_name": "Main",
-    "client_id": "00000000-0000-0000-0000-000000000001",
+    "client_id": GUID,
     "command": "python main.py",
     "comment": "a remark",
     "conda_file": "../stubs/conda.yml",
@@ -292,6 +297,14 @@ _FIXED: list[tuple[str, list[Any]]] = [
     (r"environment(<mapping>)?\.image$", [IMAGE] * 3),
     (r"\.build\.path<path>$", ["../stubs/context"]),
     (r"\.conda_file$", ["../stubs/conda.yml", {"name": "stub", "dependencies": ["python=3.11", {"pip": ["numpy"]}]}]),
+    (
+        r"^endpoint/\w+_online\.identity$",
+        [
+            {"type": "system_assigned", "principal_id": GUID, "tenant_id": GUID},
+            {"type": "user_assigned", "user_assigned_identities": [{"resource_id": IDENTITY}]},
+        ],
+    ),
+    (r"^endpoint/kubernetes_online\.compute$", ["azureml:a_cluster"] * 2),
     (r"^endpoint/\w+\.traffic$", [{"blue": 90, "green": 10}]),
     (r"^endpoint/\w+\.mirror_traffic$", [{"green": 10}]),
     (r"\.job_definition<resource>$|^deployment/batch\.job_definition$", ["azureml:a_job"]),
@@ -384,6 +397,7 @@ _LEFT_OUT = [
     (r"^component/[a-z_]+\.inputs\.\*(<path[^>]*>)?\.default$", "refused: an asset has no default"),
     (r"^component/import\.source\.\*\.(min|max|default<(number|boolean)>)", "its sources are texts"),
     (r"^endpoint/batch\.identity", "azure-ai-ml fails with TypeError: its own class takes no identity"),
+    (r"^deployment/managed_online\.scale_settings<target_utilization>", "refused: for Kubernetes alone"),
     (r"^deployment/kubernetes_online\.(environment|model)<registry>", "refused: not for Kubernetes"),
     (r"^deployment/model_batch\.settings\.instance_count", "refused beside `resources`"),
     (r"^schedule\.create_job<(command|spark)", "schedules of a lone job, which is no pipeline"),

@@ -1,9 +1,11 @@
 """From a file to all that it declares for Azure ML beside its pipelines: every Definition, in the author's order."""
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 from mlp_lang.compiler import inline, settings
+from mlp_lang.compiler.assets import is_remote
 from mlp_lang.compiler.components import Components
 from mlp_lang.compiler.definition_fields import merge
 from mlp_lang.compiler.definitions import Definitions
@@ -139,6 +141,8 @@ class _Reader:
                 document[field] = reference
             if os.path.isabs(reference):
                 paths = (LocalPath(where, "job", reference),)
+            else:
+                paths = tuple(_given(job.get("inputs", {}), field, self.module.scope.folder))
         for block in node.items:
             if isinstance(block, syntax.Block) and block.name.text == "azureml":
                 merge(document, settings.literals(self.evaluator, block.items, self.module.scope))
@@ -171,6 +175,15 @@ class _Reader:
             if isinstance(item, syntax.Setting) and item.name.text == "kind":
                 return settings.word_of(self.evaluator, item.value, target.scope) or "pipeline"
         return "pipeline"
+
+
+def _given(inputs: dict[str, Any], field: str, folder: str) -> Iterator[LocalPath]:
+    """The local paths among the inputs of a job that is registered: of any other, they start from its file."""
+    for name, value in inputs.items():
+        path = value.get("path") if isinstance(value, dict) else None
+        if isinstance(path, str) and not is_remote(path) and "${{" not in path:
+            full = os.path.normpath(os.path.join(folder, path.removeprefix("file:")))
+            yield LocalPath((field, "inputs", name, "path"), "data", full)
 
 
 def _path(symbol: Symbol) -> str:

@@ -11,11 +11,13 @@ from mlp_lang.compiler.definition_words import (
     IDENTITIES,
     IDENTITY_FIELDS,
     IMPORT_SOURCES,
+    JOB,
     MODEL,
     Each,
     Flag,
     Folded,
     Free,
+    Given,
     Group,
     Local,
     Port,
@@ -37,6 +39,7 @@ from mlp_lang.dsl import syntax
 ESCAPE = "azureml"
 _DURATION = Scalar("duration", 0)
 _ALL_ENVIRONMENT = {row.word: row for row in ENVIRONMENT}
+_JOB = Row("job_definition", ("job_definition",), Group(JOB))
 _ALL_MODEL = {row.word: row for row in MODEL}
 
 
@@ -127,6 +130,8 @@ class Reader:
         kind = row.type
         if isinstance(kind, Via):
             return self._via(kind.form, item, scope)
+        if isinstance(kind, Given):
+            return self._given(row, item, scope)
         if isinstance(item, syntax.Block):
             return self._block(row, item, scope)
         if isinstance(kind, Folded | Port):
@@ -183,6 +188,25 @@ class Reader:
         self.report.error("MLP0208", f"`{row.word}` is a setting, not a block", item.name.span)
         return None
 
+    def _given(self, row: Row, item: syntax.Setting | syntax.Block, scope: Scope) -> Document:
+        """Inputs, and where those of them are that lie here."""
+        document = Document()
+        values: Any = {}
+        if isinstance(item, syntax.Block):
+            values = settings.literals(self.evaluator, item.items, scope)
+        else:
+            found = self.evaluator.constant(item.value, scope, f"`{row.word}`")
+            values = found.value if found is not None else {}
+        if not isinstance(values, dict):
+            self.report.error("MLP0208", f"`{row.word}` is a block", item.name.span, help=f"{row.word} {{ … }}")
+            return document
+        for name, value in values.items():
+            document.put((name,), value)
+            path = value.get("path") if isinstance(value, dict) else None
+            if isinstance(path, str):
+                document.put((name, "path"), self.path("data", path, item.name, scope) or path)
+        return document
+
     # --- paths --------------------------------------------------------------------------------------------------------
 
     def _local(self, sort: str, expr: syntax.Expr, scope: Scope) -> Any:
@@ -195,7 +219,7 @@ class Reader:
             return None
         return self.path(sort, str(value.value), expr, scope)
 
-    def path(self, sort: str, path: str, expr: syntax.Expr, scope: Scope) -> "LocalPath | str | None":
+    def path(self, sort: str, path: str, expr: syntax.Expr | syntax.Name, scope: Scope) -> "LocalPath | str | None":
         """Where a path leads: what lies elsewhere stays as it is written; None once a missing one is reported."""
         path = path.removeprefix("file:")
         if is_remote(path) or path.startswith(("git+", "/subscriptions/")):
@@ -222,6 +246,10 @@ class Reader:
             return self.environment(item.value, (), scope)
         if form == "model":
             return self._model(item, scope)
+        if form == "job":
+            if isinstance(item, syntax.Block):
+                return self._block(_JOB, item, scope)
+            return self._setting(item, scope, STRING)
         if isinstance(item, syntax.Block):
             self.report.error("MLP0208", f"`{item.name.text}` is a setting, not a block", item.name.span)
             return None

@@ -49,6 +49,10 @@ class Free(NamedTuple):
     """A block, or a map, of literals under Azure ML's own names."""
 
 
+class Given(NamedTuple):
+    """A block of inputs: literals under the names of inputs; an asset among them may lie here (`path`)."""
+
+
 class Local(NamedTuple):
     """A path, which says what travels: `code`, `conda`, `context` are copied, `data` and `component` referred to."""
 
@@ -56,12 +60,12 @@ class Local(NamedTuple):
 
 
 class Via(NamedTuple):
-    """What has a form of its own: `environment`, `model`, `compute`, `identity`, `source`, `component`."""
+    """What has a form of its own: `environment`, `model`, `compute`, `identity`, `source`, `component`, `job`."""
 
     form: str
 
 
-Kind: TypeAlias = Type | Words | Folded | Port | Seconds | Flag | Group | Each | Free | Local | Via
+Kind: TypeAlias = Type | Words | Folded | Port | Seconds | Flag | Group | Each | Free | Given | Local | Via
 
 
 class Row(NamedTuple):
@@ -236,6 +240,16 @@ def _batch(path: tuple[str, ...], kinds: frozenset[str]) -> tuple[Row, ...]:
     return tuple(Row(word, (*path, word), type_, kinds) for word, type_ in typed)
 
 
+JOB: tuple[Row, ...] = (
+    *_same("type", Folded(("pipeline",))),
+    *_same("comment", STRING),
+    *_same("component", Via("component")),
+    *_same("properties", ANY_MAP),
+    *_same("inputs", Given()),
+    *_same("outputs", FREE),
+)
+"""What a deployment's `job_definition { … }` may say: the job of a component, with what it is given."""
+
 DEPLOYMENT: tuple[Row, ...] = (
     *_same("name", STRING),
     *_DESCRIBED,
@@ -262,7 +276,7 @@ DEPLOYMENT: tuple[Row, ...] = (
     *_batch((), _FLAT),
     Row("env", ("settings", "environment_variables"), FREE, _BATCH),
     *_same("component", Via("component"), _PIPELINE),
-    *_same("job_definition", STRING, _PIPELINE),
+    *_same("job_definition", Via("job"), _PIPELINE),
     *_same("settings", _SETTINGS, _PIPELINE),
 )
 """What the block of a `deployment` may say."""

@@ -1,5 +1,6 @@
 """From a component's YAML (or its declaration in a program) to its Interface: inputs, outputs and what it promises."""
 
+import math
 import os
 import re
 from typing import Any, NamedTuple
@@ -198,12 +199,20 @@ def azure_type(raw: dict[str, Any]) -> Type:
         from mlp_lang.compiler.types import EnumType
 
         return EnumType(tuple(members))
-    low, high = raw.get("min"), raw.get("max")
-    if low is not None or high is not None:
-        if any(isinstance(end, bool) or not isinstance(end, int | float | None) for end in (low, high)):
-            raise BadInterface("`min` and `max` are numbers")
-        t = t._replace(low=low, high=high)
-    return t
+    low, high = _end(raw.get("min")), _end(raw.get("max"))
+    return t if low is None and high is None else t._replace(low=low, high=high)
+
+
+def _end(end: Any) -> int | float | None:
+    """One end of a range: Azure ML takes a number, and the text of one."""
+    if isinstance(end, str):
+        try:
+            end = int(end) if end.strip().lstrip("+-").isdecimal() else float(end)
+        except ValueError:
+            end = math.nan
+    if isinstance(end, bool) or not isinstance(end, int | float | None) or end != end:
+        raise BadInterface("`min` and `max` are numbers")
+    return end
 
 
 def read_interface(name: str, origin: str, path: str, raw: object) -> Interface:

@@ -2,15 +2,16 @@
 
 from typing import Any, NamedTuple
 
+from mlp_lang.compiler.assets import is_remote
 from mlp_lang.compiler.checks import report_misfit
 from mlp_lang.compiler.expressions import Evaluator
-from mlp_lang.compiler.fit import kind_of, misfit, mismatch
+from mlp_lang.compiler.fit import Misfit, kind_of, misfit, mismatch
 from mlp_lang.compiler.graph import Value
 from mlp_lang.compiler.instances import Plan
 from mlp_lang.compiler.report import Report
 from mlp_lang.compiler.suggestions import did_you_mean, listing
 from mlp_lang.compiler.symbols import Kind, Scope
-from mlp_lang.compiler.types import ListType, MapType, Scalar, Type, Unknown
+from mlp_lang.compiler.types import PORTS, ListType, MapType, Scalar, Type, Unknown
 from mlp_lang.compiler.values import AssetValue, Bad, Constant, Evaluated, InputRef, PortRef
 from mlp_lang.dsl import syntax
 from mlp_lang.dsl.source import Span
@@ -138,18 +139,40 @@ def _spelled(report: Report, entry: Entry) -> tuple[bool, Value]:
     """An entry as Azure ML has it: a value, an asset that it can reach, or a parameter."""
     value = entry.value
     if isinstance(value, Constant):
-        return True, value.value
+        asset = _asset_type(value.value)
+        if asset is None or not isinstance(value.value, dict) or is_remote(str(value.value["path"])):
+            return True, value.value
+        return _local(report, entry)
     if isinstance(value, InputRef) and value.symbol.kind is Kind.PARAM:
         return True, f"${{{{parent.inputs.{value.symbol.name}}}}}"
     if isinstance(value, AssetValue) and not value.asset.local:
         return True, {"type": value.asset.type, "path": value.asset.path}
     if isinstance(value, AssetValue):
-        message = "Azure ML takes no local files as items"
-        report.error("MLP0330", message, entry.span, help='register it, and write such as `file("azureml:census:3")`')
-    else:
-        message = "an entry of an item is a value, a `param` or an asset"
-        report.error("MLP0330", message, entry.span, help="hand it to the body as an input of its own")
+        return _local(report, entry)
+    message = "an entry of an item is a value, a `param` or an asset"
+    report.error("MLP0330", message, entry.span, help="hand it to the body as an input of its own")
     return False, None
+
+
+def _local(report: Report, entry: Entry) -> tuple[bool, Value]:
+    message = "Azure ML takes no local files as items"
+    report.error("MLP0330", message, entry.span, help='register it, and write such as `file("azureml:census:3")`')
+    return False, None
+
+
+def _asset_type(value: Value) -> Type | None:
+    """The type of an asset that is spelled as Azure ML has it: `{ type: …, path: …, mode: … }`; else None."""
+    if not isinstance(value, dict) or "path" not in value or not value.keys() <= _ASSET:
+        return None
+    return PORTS.get(str(value.get("type", "uri_folder")))
+
+
+def is_spelled(value: Value) -> bool:
+    """Whether a value of an item is a map that Azure ML reads itself: an asset, or `{ value: … }`."""
+    return _asset_type(value) is not None or (isinstance(value, dict) and value.keys() == {"value"})
+
+
+_ASSET = frozenset(["type", "path", "mode", "datastore", "path_on_compute"])
 
 
 def keys_of(plan: Plan) -> tuple[str, ...]:
@@ -186,5 +209,15 @@ def check_items(report: Report, items: Items | InputRef | PortRef, plan: Plan, i
 
 def _fits(report: Report, entry: Entry, name: str, asked: Type) -> bool:
     value: Any = entry.value
-    problem = misfit(value.value, value.kind, asked) if isinstance(value, Constant) else mismatch(value.type, asked)
+    if isinstance(value, Constant) and is_spelled(value.value) and not isinstance(asked, MapType):
+        problem = _misfit_spelled(value.value, asked)
+    else:
+        problem = misfit(value.value, value.kind, asked) if isinstance(value, Constant) else mismatch(value.type, asked)
     return problem is None or report_misfit(report, problem, entry.span, f"`{name}`")
+
+
+def _misfit_spelled(value: Any, asked: Type) -> Misfit | None:
+    asset = _asset_type(value)
+    if asset is not None:
+        return mismatch(asset, asked)
+    return misfit(value["value"], kind_of(value["value"]), asked)

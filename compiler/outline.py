@@ -171,8 +171,9 @@ class _Outline:
             while name in self.taken or (not fixed and name in self._reserved):
                 name += "_"
             self._names[key] = name
+            absent = key[0] == "carried" and binding is None  # `none` in the first round
             self.taken[name] = parameter._replace(
-                name=name, default=None, has_default=False, optional=False, mode=None, inferred=False
+                name=name, default=None, has_default=False, optional=absent, mode=None, inferred=False
             )
             if binding is not None:
                 self.given[name] = binding

@@ -232,12 +232,22 @@ def compile_controls(
         if plan is None:
             continue
         items = said.get(id(steering), ())
+        _beside(context, steering, items)
         if isinstance(plan.item, syntax.Conditional):
             _choice(context, steering, plan, plan.item)
         elif isinstance(plan.item, syntax.Repeat):
             _repetition(context, steering, plan, plan.item, items)
         else:
             _turns(context, steering, plan, plan.item, items)
+
+
+def _beside(context: "Context", steering: Instance, items: tuple[syntax.Item, ...]) -> None:
+    """What a construct says of its own job: `outputs` of a `for each`, and `azureml`."""
+    from mlp_lang.compiler.blocks import stage_block
+
+    for block in items:
+        if isinstance(block, syntax.Block) and block.name.text in _BLOCKS:
+            stage_block(context, steering, block)
 
 
 def _choice(context: "Context", steering: Instance, plan: Plan, item: syntax.Conditional) -> None:
@@ -360,8 +370,8 @@ def _repetition(
         return
     mapping: dict[str, tuple[str, ...]] = {}
     for carry in carried:
-        assert isinstance(carry, syntax.Carry)
-        good = _carry(context, plan, carry, mapping) and good
+        if isinstance(carry, syntax.Carry):
+            good = _carry(context, plan, carry, mapping) and good
     if good and limit is not None and isinstance(limit.value, int):
         body = body_name(steering)
         steering.control = Control(condition=condition, body=body, mapping=mapping, limit=limit.value)
@@ -446,12 +456,13 @@ def _repeatable(report: Report, plan: Plan, word: str) -> bool:
 
 
 _TURNS = {"max_concurrency": Scalar("int", 1)}
+_BLOCKS = ("outputs", "azureml")
 
 
 def _turns(context: "Context", steering: Instance, plan: Plan, item: syntax.For, said: tuple[syntax.Item, ...]) -> None:
     from mlp_lang.compiler import settings
 
-    given = settings.read(context.evaluator, said, plan.scope, dict(_TURNS), "a `for each`")
+    given = settings.read(context.evaluator, said, plan.scope, dict(_TURNS), "a `for each`", _BLOCKS)
     items = read_items(context.evaluator, item.iterable, plan.scope)
     if isinstance(items, PortRef):
         steering.sources["items"] = ((items.instance, items.port),)

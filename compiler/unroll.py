@@ -49,6 +49,11 @@ class Parts:
         self.loops: list[tuple[Instance, tuple[syntax.Item, ...]]] = []  # what a loop says beside its stages
 
 
+def _escape(item: syntax.Item) -> bool:
+    """Whether this is what a construct says to Azure ML past all checks."""
+    return isinstance(item, syntax.Block) and item.name.text == "azureml"
+
+
 class _Frame:
     """Where the items being walked stand: their scope, the keys and the families that their stages belong to, and the
     list of those that something steers together."""
@@ -246,18 +251,21 @@ class _Walker:
         steering = self._steering("when", item, item.name, frame)
         plan = steering.plan
         assert plan is not None
-        self._block(item.items, frame, plan.members)
+        said = tuple(i for i in item.items if _escape(i))
+        self._block(tuple(i for i in item.items if not _escape(i)), frame, plan.members)
         self._block(item.otherwise or (), frame, plan.otherwise)
+        self.parts.loops.append((steering, said))
         self._name(steering, "when", item.name, (*plan.members, *plan.otherwise), frame)
 
     def _repeat(self, item: syntax.Repeat, frame: _Frame) -> None:
         steering = self._steering("repeat", item, item.name, frame)
         plan = steering.plan
         assert plan is not None
-        carried = tuple(i for i in item.items if isinstance(i, syntax.Carry))
-        rest = tuple(i for i in item.items if not isinstance(i, syntax.Carry))
-        plan.inner = self._block(rest, frame, plan.members, [(Kind.CARRY, c.name, c, frame.scope) for c in carried])
-        self.parts.loops.append((steering, carried))
+        said = tuple(i for i in item.items if isinstance(i, syntax.Carry) or _escape(i))
+        rest = tuple(i for i in item.items if not isinstance(i, syntax.Carry) and not _escape(i))
+        carried = [(Kind.CARRY, c.name, c, frame.scope) for c in said if isinstance(c, syntax.Carry)]
+        plan.inner = self._block(rest, frame, plan.members, carried)
+        self.parts.loops.append((steering, said))
         self._name(steering, "repeat", item.name, plan.members, frame)
 
     def _for_each(self, item: syntax.For, frame: _Frame) -> None:

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
+LOCATION = "westeurope"
+"""Where a workspace would be: endpoints and deployments go where theirs is."""
 PREVIEW = "AZURE_ML_CLI_PRIVATE_FEATURES_ENABLED"
 
 
@@ -71,18 +73,18 @@ def is_valid(loaded: Any) -> bool:
         return result is None or bool(result.passed)
 
 
-def understood(*entities: Any) -> tuple[Loaded, ...]:
-    """Both trees of pipeline jobs or components. Raises what azure-ai-ml raises.
+def understood(*entities: tuple[Any, Path]) -> tuple[Loaded, ...]:
+    """Both trees of entities, each with the file that it was loaded from. Raises what azure-ai-ml raises.
 
     All dictionaries come before the first REST object: making one of AutoML changes, in azure-ai-ml, how search spaces
     look in every dictionary after it."""
     with quiet():
-        dictionaries = [plain(loaded._to_dict()) for loaded in entities]
-        return tuple(_understood(loaded, dictionary) for loaded, dictionary in zip(entities, dictionaries, strict=True))
+        dictionaries = [plain(loaded._to_dict()) for loaded, _ in entities]
+        return tuple(_understood(*one, dictionary) for one, dictionary in zip(entities, dictionaries, strict=True))
 
 
-def _understood(loaded: Any, dictionary: Any) -> Loaded:
-    bases: dict[tuple[str, ...], str] = {(): _base(loaded)}
+def _understood(loaded: Any, path: Path, dictionary: Any) -> Loaded:
+    bases: dict[tuple[str, ...], str] = {(): os.path.realpath(path.parent)}
     rest = _offline(loaded)
     if isinstance(rest, OnlineError) or not isinstance(rest, dict):
         pass
@@ -90,6 +92,14 @@ def _understood(loaded: Any, dictionary: Any) -> Loaded:
         _resolve(loaded, rest["properties"]["componentSpec"], ("properties", "componentSpec"), bases)
     elif hasattr(loaded, "jobs"):
         _resolve(loaded, rest["properties"], ("properties",), bases)
+    started = getattr(loaded, "create_job", None)
+    if hasattr(started, "jobs"):
+        # what a schedule says of a job's inputs is put into the job's file, and counts from there
+        bases |= dict.fromkeys((("create_job",), ("properties", "action", "jobDefinition")), _base(started))
+        _anchors(started, ("create_job",), bases)
+        if isinstance(rest, dict):
+            definition = ("properties", "action", "jobDefinition")
+            _resolve(started, rest["properties"]["action"]["jobDefinition"], definition, bases)
     _anchors(loaded, (), bases)
     return Loaded(dictionary, rest, bases)
 
@@ -131,12 +141,48 @@ def _offline(loaded: Any) -> Any:
     if _is_component(loaded) or hasattr(loaded, "jobs"):
         return _rest(loaded)
     try:
-        return _rest(loaded)
-    except Exception as error:  # whatever it raises: endpoints and deployments need their place in Azure
+        parts = _parts(loaded)
+        for part in parts:
+            setattr(part.holder, part.attribute, part.name)
+        try:
+            return _rest(loaded) | {part.name: _offline(part.value) for part in parts}
+        finally:
+            for part in parts:
+                setattr(part.holder, part.attribute, part.value)
+    except Exception as error:  # whatever it raises
         return OnlineError(f"{type(error).__name__}: {' '.join(str(error).split())[:100]}")
 
 
+class _Part(NamedTuple):
+    """What a deployment defines in place, and where."""
+
+    name: str
+    holder: Any
+    attribute: str
+    value: Any
+
+
+def _parts(loaded: Any) -> list[_Part]:
+    """What a deployment defines in place. Before it is deployed, each is registered, and the deployment has its id:
+    so a name stands there, and the REST object of each beside that of the deployment."""
+    if not hasattr(loaded, "endpoint_name"):
+        return []
+    collector = getattr(loaded, "data_collector", None)
+    collections = getattr(collector, "collections", None) or {}
+    places = [(name, loaded, name) for name in ("environment", "model", "component")]
+    places += [(f"data of {name}", collection, "data") for name, collection in collections.items()]
+    parts = [_Part(name, holder, attribute, getattr(holder, attribute, None)) for name, holder, attribute in places]
+    return [part for part in parts if part.value is not None and not isinstance(part.value, str)]
+
+
 def _rest(loaded: Any) -> Any:
+    for name in ("_to_rest_online_endpoint", "_to_rest_batch_endpoint"):
+        if hasattr(loaded, name):
+            return plain(getattr(loaded, name)(LOCATION))
+    if hasattr(loaded, "endpoint_name"):
+        return plain(loaded._to_rest_object(location=LOCATION))
+    if not hasattr(loaded, "_to_rest_object"):  # registered by what its dictionary says
+        return plain(loaded._to_dict())
     return plain(loaded._to_rest_object())
 
 

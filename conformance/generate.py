@@ -19,7 +19,7 @@ from conformance.cover import covered
 from conformance.kinds import PIPELINE_SCHEMA
 from conformance.schema import Field, Row, rows, trees
 from conformance.stubs import BASE
-from conformance.values import ALWAYS, AUXILIARY, LEFT_OUT, fixed, left_out, word
+from conformance.values import ALWAYS, AUXILIARY, IMAGE, LEFT_OUT, fixed, left_out, word
 
 HERE = Path(__file__).resolve().parent
 TABLE = HERE / "fields.json"
@@ -53,6 +53,8 @@ def make(field: Field, path: str, turn: int) -> Any:
             turns = count(child, below)
             if turns and (turn < turns or child.required or name in ALWAYS):
                 result[name] = make(child, below, turn if turn < turns else 0)
+        if "build" in result:  # an environment has either
+            result.pop("image", None)
         return result
     if field.type == "union":
         for name, variant in field.variants:
@@ -120,12 +122,27 @@ def definitions() -> Iterator[tuple[str, dict[str, Any]]]:
     """Path and content of every file that is no pipeline job."""
     for kind, schema in DEFINITIONS.items():
         field = trees()[kind]
+        found: list[dict[str, Any]] = []
         for turn in range(count(field, kind)):
             document = make(field, kind, turn)
             document.pop("$schema", None)
             if kind == "component/pipeline":  # one without jobs defines nothing
                 document.setdefault("jobs", {"only": {"type": "command", "component": "../stubs/command.yml"}})
-            yield f"{kind.replace('/', '_')}/{turn + 1}.yml", {"$schema": f"{BASE}{schema}.schema.json", **document}
+            found += [one for one in _either(kind, document) if one not in found]
+        for number, document in enumerate(found, 1):
+            yield f"{kind.replace('/', '_')}/{number}.yml", {"$schema": f"{BASE}{schema}.schema.json", **document}
+
+
+def _either(kind: str, document: dict[str, Any]) -> list[dict[str, Any]]:
+    """A document for each way to say what is deployed: a deployment has a component or a job, or else a model."""
+    pipelines = [key for key in ("component", "job_definition") if key in document]
+    if kind == "deployment/pipeline_component_batch":
+        return [{k: v for k, v in document.items() if k == key or k not in pipelines} for key in pipelines]
+    if kind != "deployment/batch":
+        return [document]
+    model = {k: v for k, v in document.items() if k not in ("type", *pipelines)}
+    common = {k: document[k] for k in ("endpoint_name", "name")}
+    return [model, *({**common, "type": "pipeline", key: document[key]} for key in pipelines)]
 
 
 def documents() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -164,7 +181,7 @@ def _based(node: dict[str, Any]) -> None:
     for holder in (node, node.get("task"), node.get("component")):
         environment = holder.get("environment") if isinstance(holder, dict) else None
         if isinstance(environment, dict) and not environment.keys() & {"image", "build"}:
-            environment["image"] = stubs.IMAGE
+            environment["image"] = IMAGE
 
 
 def pipeline(jobs: dict[str, Any]) -> dict[str, Any]:

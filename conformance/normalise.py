@@ -11,15 +11,18 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
-PATH_KEYS = frozenset(["path", "uri", "code", "additional_includes"])
+CODE_KEYS = frozenset(["code", "additional_includes", "codeId", "contextUri"])
+"""Fields with nothing but code; the last two are those of REST objects, in the dictionary `code` and `path`."""
+PATH_KEYS = frozenset(["path", "uri"]) | CODE_KEYS
 """Fields that azure-ai-ml takes for a local path if one is there: assets, artefacts, code, build contexts."""
-CODE_KEYS = frozenset(["code", "additional_includes"])
 OWN_NAMES = frozenset(["inputs", "outputs", "environment_variables", "tags", "properties", "conf"])
 """Maps whose keys their author names: a `path` among them is no field."""
 TYPE_KEYS = ("type", "job_input_type", "jobInputType")
 ASSET_TYPES = frozenset(["uri_file", "uri_folder", "mltable", "mlflow_model", "custom_model", "triton_model"])
 ELSEWHERE = re.compile(r"[\w+.-]+:|[\w.-]+@\w+$")
 """A scheme, or what follows `azureml:` in the name of something registered: `name:1`, `name@latest`."""
+MAPPING = "OrderedDict("
+"""How the text begins that azure-ai-ml makes of a mapping in the place of a path: an artefact to include."""
 OWN_TAG = "mlp."
 Path = tuple[str, ...]
 
@@ -90,7 +93,7 @@ def anchored(
 
     def local(value: str, base: str, asset: bool) -> str:
         bare = value.removeprefix("file:").removeprefix("azureml:")
-        if not bare or "${{" in bare or ELSEWHERE.match(bare):
+        if not bare or "${{" in bare or bare.startswith(MAPPING) or ELSEWHERE.match(bare):
             return value
         full = os.path.realpath(PurePath(base, bare))
         if not (asset or bare.startswith(".") or exists(full)):

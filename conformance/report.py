@@ -7,7 +7,7 @@ from typing import Any
 from conformance.kinds import KINDS, PIPELINE, PIPELINE_COMPONENT, PIPELINE_SCHEMA
 from conformance.rows import STEPS, Row
 
-MARKS = {"ok": "ok", "failed": "FAIL", "untaken": "-", "online": "n/a"}
+MARKS = {"ok": "ok", "failed": "FAIL", "untaken": "-", "online": "n/a", "template": "template"}
 _PIPELINES = (PIPELINE.name, PIPELINE_COMPONENT.name)
 SHOWN = 12
 """Differences of a row under --verbose."""
@@ -24,17 +24,18 @@ def text(rows: Sequence[Row], verbose: bool) -> str:
         if table:
             lines += [""] if lines else []
             lines.append(
-                f"{title:<{width}}" + "".join(f"{name:<9}" for name in STEPS) + f"{'import ms':>10}{'azure ms':>10}"
+                f"{title:<{width}}" + "".join(f"{name:<10}" for name in STEPS) + f"{'import ms':>10}{'azure ms':>10}"
             )
         for row in table:
-            marks = "".join(f"{MARKS[step.state]:<9}" for step in row.steps)
+            marks = "".join(f"{MARKS[step.state]:<10}" for step in row.steps)
             lines.append(f"{row.path:<{width}}{marks}{_ms(row.steps[0].seconds)}{_ms(row.azure_seconds)}")
-    failed = [row for row in rows if not row.passed]
-    if failed:
+    shown = ("failed", "template", "online") if verbose else ("failed", "template")
+    told = [row for row in rows if any(step.state in shown for step in row.steps)]
+    if told:
         lines.append("")
-    for row in failed:
+    for row in told:
         for step in row.steps:
-            if step.state != "failed":
+            if step.state not in shown:
                 continue
             lines.append(f"{row.path}: {step.name}: {step.reason}")
             if verbose:
@@ -53,8 +54,10 @@ def summary_lines(rows: Sequence[Row]) -> list[str]:
         *((_several(k.name), [row for row in rows if row.kind == k.name]) for k in KINDS),
         (f"pipeline jobs that name {PIPELINE_SCHEMA}", named),
     ]:
+        templates = sum(row.is_template for row in chosen)
         if chosen:
-            lines.append(f"{sum(row.passed for row in chosen)} of {len(chosen)} {what}")
+            beside = f", and {templates} template{'s' if templates > 1 else ''}" if templates else ""
+            lines.append(f"{sum(row.passed for row in chosen)} of {len(chosen) - templates} {what}{beside}")
     if rows:
         lines.append(
             "median: "
@@ -85,6 +88,7 @@ def document(rows: Sequence[Row]) -> dict[str, Any]:
                 "path": row.path,
                 "kind": row.kind,
                 "passed": row.passed,
+                "template": row.is_template,
                 "azure_seconds": row.azure_seconds,
                 "steps": [
                     {
@@ -102,6 +106,7 @@ def document(rows: Sequence[Row]) -> dict[str, Any]:
         "summary": {
             "passed": sum(row.passed for row in rows),
             "rows": len(rows),
+            "templates": sum(row.is_template for row in rows),
             "median_seconds": medians(rows),
         },
     }

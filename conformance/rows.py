@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,9 @@ STEPS = ("import", "format", "check", "compile", "load", "dict", "rest")
 """The columns, in the order in which they are taken; a step that fails leaves the rest untaken, but `rest` follows
 `dict` whatever came of that."""
 
+PLACEHOLDER = re.compile(r"MLP(0351|0603): [^`]*`[^`]*<[A-Z][A-Z0-9_]*>[^`]*`")
+"""A file or folder that is not there, and could not be: its name is one that someone is to replace."""
+
 Importer = Callable[[Path, Path], str]
 
 
@@ -28,7 +32,8 @@ class StepError(Exception):
 
 
 class Step(NamedTuple):
-    """What came of one step: `ok`, `failed`, `untaken`; or `online`, if azure-ai-ml needs a workspace for it."""
+    """What came of one step: `ok`, `failed`, `untaken`; `online`, if azure-ai-ml needs a workspace for it; `template`,
+    if mlp refuses what stands for something that is put there later."""
 
     name: str
     state: str
@@ -49,6 +54,11 @@ class Row(NamedTuple):
     @property
     def passed(self) -> bool:
         return all(step.state in ("ok", "online") for step in self.steps)
+
+    @property
+    def is_template(self) -> bool:
+        """Whether the definition names a placeholder (`<CODE_DIR>`), which mlp misses, rightly."""
+        return any(step.state == "template" for step in self.steps)
 
     @property
     def failure(self) -> Step | None:
@@ -82,11 +92,12 @@ def row(definition: Definition, shown: str, folder: Path, importer: Importer = i
         except azure.OnlineError as error:
             steps.append(Step(name, "online", reason=str(error)))
         except StepError as failure:
-            steps.append(Step(name, "failed", time.perf_counter() - start, str(failure), failure.found))
+            state = "template" if PLACEHOLDER.match(str(failure)) else "failed"
+            steps.append(Step(name, state, time.perf_counter() - start, str(failure), failure.found))
         except Exception as error:  # a crash of any part is a finding about this file, and no end of the table
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
             steps.append(Step(name, "failed", time.perf_counter() - start, reason))
-        stopped = steps[-1].state == "failed" and name != "dict"
+        stopped = steps[-1].state in ("failed", "template") and name != "dict"
     return Row(shown, definition.kind.name, definition.schema, tuple(steps), taken.azure_seconds)
 
 
@@ -147,7 +158,7 @@ class _Taken:
             again = azure.entity(self.definition.kind.loader, path)
         except Exception as error:
             raise StepError(f"azure-ai-ml refuses the build: {error}"[:400]) from error
-        self.left, self.right = azure.understood(self.entity, again)
+        self.left, self.right = azure.understood((self.entity, self.definition.path), (again, path))
 
     def _written(self, pattern: str) -> list[Path]:
         """What the definition may have become; of several components, the one of its name."""

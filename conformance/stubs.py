@@ -3,11 +3,10 @@
 import re
 from typing import Any
 
-from conformance.values import CONF, INPUTS, OUTPUTS
+from conformance.values import CONF, IMAGE, INPUTS, OUTPUTS
 
 BASE = "https://azuremlschemas.azureedge.net/latest/"
 FOLDER = "stubs"
-IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu20.04"
 KINDS = ("command", "parallel", "spark", "import", "copy_data", "pipeline")
 FILES = {
     "src/main.py": 'print("hello")\n',

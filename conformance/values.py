@@ -7,12 +7,18 @@ _LEFT_OUT is the short list of rows that no file has, each with the reason.
 import re
 from typing import Any
 
+IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu20.04"
+GUID = "00000000-0000-0000-0000-000000000001"
+IDENTITY = (
+    "/subscriptions/00000000-0000-0000-0000-000000000003/resourcegroups/a_group"
+    "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/an_identity"
+)
 WORDS: dict[str, Any] = {
     "app_insights_enabled": True,
     "arguments": "--count 3",
     "args": "--count 3",
     "class_name": "Main",
-    "client_id": "00000000-0000-0000-0000-000000000001",
+    "client_id": GUID,
     "command": "python main.py",
     "comment": "a remark",
     "conda_file": "../stubs/conda.yml",
@@ -26,7 +32,8 @@ WORDS: dict[str, Any] = {
     "entry_script": "score.py",
     "expression": "0 6 * * 1",
     "frequency": "day",
-    "image": "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu20.04",
+    "dockerfile_path": "Dockerfile",
+    "image": IMAGE,
     "instance_type": "Standard_DS3_v2",
     "log_dir": "logs",
     "msi_resource_id": "my-identity",
@@ -284,7 +291,23 @@ _FIXED: list[tuple[str, list[Any]]] = [
         [{"a_folder_out": COMPONENT_OUTPUTS["a_model_out"] | {"description": "x"}}],
     ),
     (r"^component/\w+\.outputs$", [COMPONENT_OUTPUTS]),
+    (r"spark\.additional_includes\[\]$|\.additional_includes\[\]<string>$", ["../stubs/data/a.csv"]),
     (r"^(data|model)\.path$|\.model<[^>]*>\.path$", ["../stubs/data"]),
+    (r"\.flavors$", [{"python_function": {"loader_module": "main"}}]),
+    (r"environment(<mapping>)?\.image$", [IMAGE] * 3),
+    (r"\.build\.path<path>$", ["../stubs/context"]),
+    (r"\.conda_file$", ["../stubs/conda.yml", {"name": "stub", "dependencies": ["python=3.11", {"pip": ["numpy"]}]}]),
+    (
+        r"^endpoint/\w+_online\.identity$",
+        [
+            {"type": "system_assigned", "principal_id": GUID, "tenant_id": GUID},
+            {"type": "user_assigned", "user_assigned_identities": [{"resource_id": IDENTITY}]},
+        ],
+    ),
+    (r"^endpoint/kubernetes_online\.compute$", ["azureml:a_cluster"] * 2),
+    (r"^endpoint/\w+\.traffic$", [{"blue": 90, "green": 10}]),
+    (r"^endpoint/\w+\.mirror_traffic$", [{"green": 10}]),
+    (r"\.job_definition<resource>$|^deployment/batch\.job_definition$", ["azureml:a_job"]),
     (r"^data\.type$", ["uri_folder"]),
     (r"^deployment/kubernetes_online\.type$", ["kubernetes"]),
     (r"^deployment/managed_online\.type$", ["managed"]),
@@ -296,7 +319,7 @@ _FIXED: list[tuple[str, list[Any]]] = [
     (r"^pipeline\.component<file>$", ["../stubs/pipeline.yml"]),
     (r"^pipeline\.settings\.on_init$", ["setup"]),
     (r"^pipeline\.settings\.on_finalize$", ["cleanup"]),
-    (r"^pipeline\.settings\.default_datastore$", ["azureml:workspaceblobstore"]),
+    (r"\.settings\.default_datastore$", ["azureml:workspaceblobstore"]),
     (r"<do_while>\.body$", ["${{parent.jobs.body}}"]),
     (r"<do_while>\.condition$", ["${{parent.jobs.body.outputs.again}}"]),
     (r"<do_while>\.mapping$", [{"a_folder_out": ["a_folder", "a_local_folder"], "a_table_out": "a_table"}]),
@@ -361,11 +384,20 @@ _LEFT_OUT = [
         r"<copy_data[^>]*>\.inputs\.\*<(mapping|integer|number|string|boolean)>",
         "refused: it takes files and folders",
     ),
+    (
+        r"^component/\w+\.auto_delete_setting",
+        "azure-ai-ml fails with TypeError: it can take no digest of a component with that",
+    ),
+    (
+        r"^component/command\.queue_settings",
+        "azure-ai-ml fails with TypeError: it can take no digest of a component with that",
+    ),
     (r"^component/import_data\.inputs", "refused: importing has no input"),
     (r"^component/export_data\.outputs", "refused: exporting has no output"),
     (r"^component/[a-z_]+\.inputs\.\*(<path[^>]*>)?\.default$", "refused: an asset has no default"),
     (r"^component/import\.source\.\*\.(min|max|default<(number|boolean)>)", "its sources are texts"),
     (r"^endpoint/batch\.identity", "azure-ai-ml fails with TypeError: its own class takes no identity"),
+    (r"^deployment/managed_online\.scale_settings<target_utilization>", "refused: for Kubernetes alone"),
     (r"^deployment/kubernetes_online\.(environment|model)<registry>", "refused: not for Kubernetes"),
     (r"^deployment/model_batch\.settings\.instance_count", "refused beside `resources`"),
     (r"^schedule\.create_job<(command|spark)", "schedules of a lone job, which is no pipeline"),

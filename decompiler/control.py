@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from mlp_lang.decompiler.fields import Fields
-from mlp_lang.decompiler.ports import Ports, read_outputs
+from mlp_lang.decompiler.ports import Ports, mapping_value, read_outputs
 from mlp_lang.decompiler.program import Program, is_null
 from mlp_lang.decompiler.scope import Scope
-from mlp_lang.decompiler.spelling import RESERVED, is_name, key, quoted, value
+from mlp_lang.decompiler.spelling import RESERVED, is_name, key, quoted, slug, value
 from mlp_lang.decompiler.stages import Stages, side_of
 from mlp_lang.decompiler.statements import Statement
 from mlp_lang.decompiler.vocabulary import SILENT
@@ -123,15 +123,19 @@ class Controls:
             entry = mapping.entries[port]
             places = [entry.value] if entry.value.is_scalar else entry.value.items()
             names = [m[1] if (m := _MAPPED.fullmatch(p.text)) else "" for p in places]
-            if not names or not all(n in given and is_name(n) for n in names):
+            if not names or not all(names):
                 continue
             mapping.take_name(port)
             for target in names:
-                variable = self.program.distinct(target, "so_far")
-                first = given[target].value
-                path = Fields(first).peek("path") if first.is_mapping else None
-                start = value(path.value if path is not None else first, self.scope.bind)
-                self.stages.carried.setdefault(body, {})[target] = variable
+                variable = self.program.distinct(target if is_name(target) else slug(target) or "carried", "so_far")
+                start = "none"  # nothing in the first round
+                if target in given:
+                    first = given[target].value
+                    said = mapping_value(Fields(first), self.stages.site) if first.is_mapping else ""
+                    start = said or value(first, self.scope.bind)
+                    self.stages.carried.setdefault(body, {})[target] = variable
+                else:
+                    self.stages.added.setdefault(body, []).append(Statement(f"{key(target)} = {variable}"))
                 found.append(Statement(f"carry {variable} = {start} then {body}.{key(port)}", entry))
         return found
 

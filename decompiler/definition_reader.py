@@ -16,6 +16,7 @@ from mlp_lang.compiler.definition_words import (
     Flag,
     Folded,
     Free,
+    Given,
     Group,
     Kind,
     Local,
@@ -24,6 +25,9 @@ from mlp_lang.compiler.definition_words import (
     Seconds,
     Via,
     rows,
+)
+from mlp_lang.compiler.definition_words import (
+    JOB as DEPLOYED,
 )
 from mlp_lang.compiler.fit import kind_of as literal_kind
 from mlp_lang.compiler.fit import misfit
@@ -182,6 +186,8 @@ class Reader:
             return self._body(Fields(place), {r.word: r for r in kind.rows}, prefix) if place.is_mapping else None
         if isinstance(kind, Each):
             return self._each(kind, place, prefix)
+        if isinstance(kind, Given):
+            return self._given(place) if isinstance(value, dict) else None
         if isinstance(kind, Free):
             return _free(place) if isinstance(value, dict) else None
         if isinstance(kind, Words | Folded):
@@ -210,6 +216,20 @@ class Reader:
             found.append(Statement(key(name), field, body, inline=True))
         return found if place.is_mapping else None
 
+    def _given(self, place: Place) -> list[Statement]:
+        """A block of inputs, local paths of assets as the program sees them."""
+        found = []
+        for name, field in place.fields().items():
+            inner = field.value.fields()
+            path = inner["path"].value.text if "path" in inner and inner["path"].value.is_scalar else ""
+            body = _free(field.value) if inner else []
+            if is_local(path):
+                seen = Statement(f"path = {quoted(self.program.path(path))}", inner["path"])
+                body = [seen if name == "path" else line for name, line in zip(inner, body, strict=True)]
+            text = key(name) if inner else f"{key(name)} = {literal(field.value)}"
+            found.append(Statement(text, field, body if inner else None, inline=bool(inner)))
+        return found
+
     def _path(self, sort: str, value: Any, place: Place) -> str | None:
         if sort == "conda" and isinstance(value, dict):
             return literal(place)
@@ -223,7 +243,7 @@ class Reader:
         value = plain(place)
         if form == "component":
             return self._path("component", value, place)
-        if form == "compute" or (form in ("environment", "model") and isinstance(value, str)):
+        if form == "compute" or (form in ("environment", "model", "job") and isinstance(value, str)):
             return quoted(value) if isinstance(value, str) else None
         if not place.is_mapping:
             return None
@@ -238,6 +258,8 @@ class Reader:
                 path = self._path("data", value["path"], place)
                 return f"{value['type']}({path})" if path is not None else None
             return self._body(Fields(place), {row.word: row for row in MODEL}, prefix)
+        if form == "job":
+            return self._body(Fields(place), {row.word: row for row in DEPLOYED}, prefix)
         if form == "identity":
             return _identity(place)
         return _source(place)
@@ -360,7 +382,9 @@ class Reader:
         inputs = inner.peek("inputs")
         if inputs is not None and inputs.value.fields():
             inner.take("inputs")
-            more.append(Statement("inputs", inputs, _free(inputs.value), inline=True))
+            here = reference is not None and not is_local(reference.value.text)  # else, where the job's file lies
+            said = self._given(inputs.value) if here else _free(inputs.value)
+            more.append(Statement("inputs", inputs, said, inline=True))
         left = self._escape(inner, "create_job.")
         if left and left[0].body is not None:
             left[0].body = [Statement("create_job", body=left[0].body, inline=True)]

@@ -45,9 +45,8 @@ def read_input(side: Fields, name: str, site: Site, inline: bool, carried: str, 
         assert fields is not None
         kind = fields.text("type")
         pathed = "path" in fields
-        text = carried or _mapping_value(fields, site)
-        if carried:
-            fields.take("path")
+        text = mapping_value(fields, site)
+        text = carried or text
         if text:
             ports.settings.append(Statement(f"{key(name)} = {text}", field))
         block = row_statements(fields, INPUT, site) if text else []
@@ -64,7 +63,7 @@ def read_input(side: Fields, name: str, site: Site, inline: bool, carried: str, 
             fields.take("type")  # azure-ai-ml itself forgets the type of what is bound to a component
 
 
-def _mapping_value(fields: Fields, site: Site) -> str:
+def mapping_value(fields: Fields, site: Site) -> str:
     """The value of an input in dict form: what it binds, an asset, or a literal. Empty if it is none of them."""
     path = fields.peek("path")
     kind = fields.text("type")

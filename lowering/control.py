@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlp_lang.compiler.graph import Control, FromInput, FromNode, Graph, Literal, Node, Parameter, Value
+from mlp_lang.compiler.items import is_spelled
 from mlp_lang.compiler.settings import reference_text
 from mlp_lang.lowering.values import yaml_value
 
@@ -72,7 +73,6 @@ def _item(item: Value, parameters: Mapping[str, Parameter]) -> Any:
 
 def _entry(value: Value, parameter: Parameter | None) -> Value:
     bound = isinstance(value, str) and value.startswith("${{parent.inputs.")
-    asset = isinstance(value, dict) and value.keys() == {"type", "path"}
-    if parameter is None or parameter.type == "any" or bound or asset:
+    if parameter is None or parameter.type == "any" or bound or is_spelled(value):
         return value
     return yaml_value(value, parameter)

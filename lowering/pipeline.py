@@ -225,9 +225,10 @@ def _job(
     job: dict[str, Any] = {"type": node.kind}
     if node.control is not None:
         job.update(control_fields(node.control, nodes))
-        gathered = {p.name: bound[node.name, p.name] for p in node.component.outputs if (node.name, p.name) in bound}
+        gathered = _job_outputs(node, bound)
         if gathered:
-            job["outputs"] = {port: f"${{{{parent.outputs.{name}}}}}" for port, name in gathered.items()}
+            job["outputs"] = gathered
+        merge(job, node.run.extra)
         return job
     if isinstance(extra.component, str):
         job["trial" if node.kind == "sweep" else "component"] = extra.component
@@ -312,7 +313,7 @@ def _job_outputs(node: Node, bound: Mapping[tuple[str, str], str]) -> dict[str, 
     A job that is its own definition says their types; what a component says of them, its jobs need not repeat."""
     outputs: dict[str, Any] = {}
     settings = {s.port: s for s in node.outputs}
-    in_place = node.component.in_place and node.kind not in ("sweep", "automl")
+    in_place = node.component.in_place and node.control is None and node.kind not in ("sweep", "automl")
     for port in node.component.outputs:
         feeds = bound.get((node.name, port.name))
         setting = settings.get(port.name)

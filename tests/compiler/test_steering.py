@@ -74,9 +74,11 @@ LOOPS: list[tuple[str, tuple[str, ...], str, Control]] = [
     ("no end but the number", ("repeat loop up to 5 {\n carry x = people then a.rows\n" + step("a", "x") + "}", "output a = a.rows"), "loop", Control(body="a", mapping={"rows": ("raw",)}, limit=5)),
     ("one output for two inputs", ("repeat loop up to 5 {\n carry x = people then a.rows\n" + step("a", "x", "extra = (x)") + "}", "output a = a.rows"), "loop", Control(body="a", mapping={"rows": ("raw", "extra")}, limit=5)),
     ("two values", ("repeat loop up to 5 {\n carry x = people then a.rows\n carry y = first.rows then a.rows\n" + step("a", "x", "extra = y") + "}", "output a = a.rows"), "loop", Control(body="a", mapping={"rows": ("raw", "extra")}, limit=5)),
+    ("nothing in the first round", ("repeat loop up to 5 {\n carry x = none then a.rows\n" + step("a", "people", "extra = x") + "}", "output a = a.rows"), "loop", Control(body="a", mapping={"rows": ("extra",)}, limit=5)),
     ("items", ("for each i in [{ share: 0.1 }, { share: 0.2 }] as fan {\n max_concurrency = 3\n" + step("a", "people", "share = i.share") + "}", "output a = fan.rows"), "fan", Control(body="a", items=Literal([{"share": 0.1}, {"share": 0.2}]), keys=("share",), max_concurrency=3)),
     ("items by name", ("for each i in { one: { share: 0.1 } } as fan {\n" + step("a", "people", "share = i.share") + "}", "output a = fan.rows"), "fan", Control(body="a", items=Literal({"one": {"share": 0.1}}), keys=("share",))),
     ("assets as items", ('for each i in [{ raw: file("azureml:people:1") }] as fan {\n' + step("a", "i.raw") + "}", "output a = fan.rows"), "fan", Control(body="a", items=Literal([{"raw": {"type": "uri_file", "path": "azureml:people:1"}}]), keys=("raw",))),
+    ("items as Azure ML spells them", ('for each i in [{ share: { value: 0.5 }, raw: { type: "uri_file", path: "azureml:a:1", mode: "download" } }] as fan {\n' + step("a", "i.raw", "share = i.share") + "}", "output a = fan.rows"), "fan", Control(body="a", items=Literal([{"share": {"value": 0.5}, "raw": {"type": "uri_file", "path": "azureml:a:1", "mode": "download"}}]), keys=("raw", "share"))),
     ("a parameter of items", ("for each i in plans as fan {\n" + step("a", "people", "share = i.share") + "}", "output a = fan.rows"), "fan", Control(body="a", items=FromInput("plans"), keys=("share",))),
     ("an output of items", ("for each i in first.rows as fan {\n" + step("a", "people", "share = i.share") + "}", "output a = fan.rows"), "fan", Control(body="a", items=FromNode("first", "rows"), keys=("share",))),
     ("no name", ("for each i in plans {\nstep a using work {\n raw = people\n share = i.share\n outputs {\n rows {\n name = \"x\"\n }\n }\n }\n}",), "each_a", Control(body="a", items=FromInput("plans"), keys=("share",))),
@@ -105,6 +107,44 @@ def test_the_first_round_is_bound_and_items_are_not(bench: Bench) -> None:
     assert dict(nodes(graph)["b"].inputs).keys() == {"raw"}
     gathered = {o.name: o.azure_type for o in nodes(graph)["fan"].component.outputs}
     assert gathered == {"rows": "mltable", "again": "string", "count": "string"}
+
+
+def test_what_a_construct_says_of_its_own_job(bench: Bench) -> None:
+    graph = bench.graph(
+        program(
+            FIRST,
+            'for each i in plans as fan {\n outputs {\n rows {\n mode = upload\n name = "all"\n }\n }\n'
+            + step("a", "people", "share = i.share")
+            + "\n}",
+            "repeat loop up to 2 {\n azureml { on = 1 }\n carry x = people then b.rows\n" + step("b", "x") + "\n}",
+            "when careful as gate {\n azureml { off = 2 }\n" + step("c", "people") + "\n}",
+            "output a = fan.rows",
+            "output b = b.rows",
+            "output c = c.rows",
+        )
+    )
+    found = nodes(graph)
+    assert [(o.port, o.mode, o.name, o.pipeline_output) for o in found["fan"].outputs] == [
+        ("rows", "upload", "all", "a")
+    ]
+    assert (found["loop"].run.extra, found["gate"].run.extra) == ({"on": 1}, {"off": 2})
+
+
+def test_a_loop_of_several_stages_may_start_with_nothing(bench: Bench) -> None:
+    graph = bench.graph(
+        program(
+            FIRST,
+            "repeat loop up to 5 {\n carry x = none then b.rows\n"
+            + step("a", "people", "extra = x")
+            + "\n"
+            + step("b", "a.rows")
+            + "\n}",
+            "output b = b.rows",
+        )
+    )
+    body = nodes(graph)["loop_body"]
+    assert {p.name: p.optional for p in body.component.inputs} == {"people": False, "x": True}
+    assert dict(body.inputs).keys() == {"people"}
 
 
 def test_order_and_json(bench: Bench) -> None:
@@ -176,6 +216,11 @@ ERRORS: list[tuple[str, str, list[tuple[str, str]]]] = [
     ("an entry of the wrong type", each('[{ share: "much" }]'), [("MLP0204", '"much"')]),
     ("an entry out of range", each("[{ share: 0.1 }, { share: 2.0 }]"), [("MLP0205", "2.0")]),
     ("a local file as an entry", each('[{ extra: file("people.csv") }]', "extra = i.extra"), [("MLP0330", 'file("people.csv")')]),
+    ("a local file as Azure ML spells it", each('[{ extra: { type: "uri_file", path: "people.csv" } }]', "extra = i.extra"), [("MLP0330", '{ type: "uri_file", path: "people.csv" }')]),
+    ("a spelled value of the wrong type", each('[{ share: { value: "much" } }]'), [("MLP0204", '{ value: "much" }')]),
+    ("a spelled asset of the wrong type", each('[{ extra: { type: "custom_model", path: "azureml:m:1" } }]', "extra = i.extra"), [("MLP0204", '{ type: "custom_model", path: "azureml:m:1" }')]),
+    ("an output that a loop has not", each("plans", said="outputs {\nrow { mode = upload }\n}"), [("MLP0303", "row")]),
+    ("nothing where something is needed", repeat(carry="carry x = none then a.rows"), [("MLP0204", "x")]),
     ("a setting that a loop has not", each("plans", said="concurrency = 3"), [("MLP0208", "concurrency")]),
     ("one turn from outside", program(FIRST, f"for each i in plans as fan {{\n{step('a', 'people', 'share = i.share')}\n}}", "output a = a.rows", "output b = fan.rows"), [("MLP0331", "a.rows")]),
     ("an output of a choice", program(FIRST, f"when careful as gate {{\n{step('a')}\n}}", "output a = gate.rows", "output b = a.rows"), [("MLP0303", "rows")]),

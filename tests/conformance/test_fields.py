@@ -62,9 +62,23 @@ def test_azure_ai_ml_loads_every_file(measured: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 def test_what_comes_back_the_same_is_what_is_expected_to(measured: dict[str, Any]) -> None:
-    """`python -m conformance --record` writes the list; once it has every row, nothing may fall out of it."""
+    """`python -m conformance --record` writes the list. It has every file, and nothing may fall out of it."""
     expected = json.loads(EXPECTED.read_text(encoding="utf-8"))["passing"]
     assert sorted(entry["path"] for entry in measured["rows"] if entry["passed"]) == expected
+    assert sorted(entry["path"] for entry in measured["rows"]) == expected
+
+
+@pytest.mark.slow
+def test_rest_objects_are_made_of_all_but_what_azure_ai_ml_fails_on(measured: dict[str, Any]) -> None:
+    """For lack of a workspace, nothing stays uncompared; azure-ai-ml 1.35 cannot say which identity a user assigned."""
+    unmade = {
+        entry["path"]: step.get("reason", "")
+        for entry in measured["rows"]
+        for step in entry["steps"]
+        if step["state"] == "online"
+    }
+    assert all("object has no attribute 'resource_id'" in reason for reason in unmade.values()), unmade
+    assert len(unmade) == 2
 
 
 def test_every_reason_to_leave_a_row_out_says_something() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from conformance.differences import differences
-from conformance.normalise import Copied, anchored, literals_as_text, normalised, without_own_tags
+from conformance.normalise import Copied, anchored, literals_as_text, normalised, without_digest, without_own_tags
 
 COPIED = Copied(
     "/build",
@@ -34,6 +34,12 @@ PATHS = [
     ({"code": "./a"}, {"code": "./components/a/code"}, True),
     ({"code": "./a/main.py"}, {"code": "./components/a/code/main.py"}, True),
     ({"additional_includes": ["./a"]}, {"additional_includes": ["components/a/code"]}, True),
+    ({"build": {"contextUri": "a"}}, {"build": {"contextUri": "./components/a/code"}}, True),
+    ({"codeId": "./a"}, {"codeId": "./components/a/code"}, True),
+    ({"build": {"contextUri": "https://example.org/a"}}, {"build": {"contextUri": "./components/a/code"}}, False),
+    ({"additional_includes": ["OrderedDict([('a', 1)])"]}, {"additional_includes": ["OrderedDict([('a', 1)])"]}, True),
+    ({"additional_includes": ["OrderedDict([('a', 1)])"]}, {"additional_includes": ["OrderedDict([('a', 2)])"]}, False),
+    ({"codeId": "./a"}, {"codeId": "./components/b/code"}, False),
     (_job("./data"), _job("../src/other"), False),
     (_job("azureml:data:1"), _job("../src/data:1"), False),
     (_job("azureml:data:1"), _job("azureml:data:2"), False),
@@ -120,6 +126,20 @@ TAGS = [
 @pytest.mark.parametrize(("one", "other", "equal"), TAGS)
 def test_tags_of_the_compiler_are_no_difference(one: Any, other: Any, equal: bool) -> None:
     assert (without_own_tags(one) == without_own_tags(other)) == equal
+
+
+# two trees, equal?
+DIGESTS = [
+    ({"properties": {"client_component_hash": "1"}}, {"properties": {"client_component_hash": "2"}}, True),
+    ({"jobs": {"a": [{"client_component_hash": "1"}]}}, {"jobs": {"a": [{"client_component_hash": "2"}]}}, True),
+    ({"client_component_hash": "1", "name": "a"}, {"client_component_hash": "1", "name": "b"}, False),
+    ({"component_hash": "1"}, {"component_hash": "2"}, False),
+]
+
+
+@pytest.mark.parametrize(("one", "other", "equal"), DIGESTS)
+def test_the_digest_of_a_component_is_no_difference(one: Any, other: Any, equal: bool) -> None:
+    assert (without_digest(one) == without_digest(other)) == equal
 
 
 # two trees, the differences as they are shown

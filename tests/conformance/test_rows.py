@@ -9,7 +9,8 @@ from mlp_lang.compiler import compile_file
 from mlp_lang.lowering import lower
 
 from conformance.kinds import PIPELINE, Definition
-from conformance.rows import STEPS, Importer, Row, row
+from conformance.report import summary_lines
+from conformance.rows import PLACEHOLDER, STEPS, Importer, Row, row
 
 PROGRAM = """\
 use "HERE/component.yml" as train
@@ -111,3 +112,32 @@ def test_a_crash_of_a_part_is_a_finding(original: Path, tmp_path: Path) -> None:
     assert found.failure is not None
     assert found.failure.reason == "RuntimeError: so many lines"
     assert [step.state for step in found.steps[1:]] == ["untaken"] * (len(STEPS) - 1)
+
+
+# what mlp says, is it of something that is put there later?
+MISSING = [
+    ("MLP0351: the code folder `a/<CODE_DIR>` does not exist", True),
+    ("MLP0351: the scoring script `<SCORING_SCRIPT>` is not in the code folder", True),
+    ("MLP0603: `<DATA_1>/x.csv` does not exist", True),
+    ("MLP0351: the code folder `a/src` does not exist", False),
+    ("MLP0351: the code folder `a/<src>` does not exist", False),
+    ("MLP0351: the code folder `src` of `<NAME>` does not exist", False),
+    ("MLP0204: `<CODE_DIR>` is a string", False),
+]
+
+
+@pytest.mark.parametrize(("said", "template"), MISSING)
+def test_a_template_names_a_placeholder(said: str, template: bool) -> None:
+    assert bool(PLACEHOLDER.match(said)) == template
+
+
+def test_templates_are_counted_apart(original: Path, tmp_path: Path) -> None:
+    def importer(path: Path, target: Path) -> str:
+        return (
+            'deployment blue = managed("scoring") {\n  code = "<CODE_DIR>"\n  scoring_script = "score.py"\n'
+            '  instance = "Standard_DS3_v2"\n}\n'
+        )
+
+    found = _through(original, tmp_path, importer)
+    assert (found.is_template, found.passed, found.failure) == (True, False, None)
+    assert summary_lines([found])[0] == "0 of 0 pipeline jobs, and 1 template"

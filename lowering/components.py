@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
-from mlp_lang.compiler.graph import Component, Environment, Graph, Node, OutputPort, Parameter, Value
+from mlp_lang.compiler.graph import Component, Environment, Graph, Node, Value
 from mlp_lang.compiler.interface import BadInterface, component_of, read_interface
 from mlp_lang.compiler.vocabulary import put
 from mlp_lang.compiler.yaml_files import BadYaml, load_yaml
@@ -21,37 +21,18 @@ from mlp_lang.dsl.source import Source, Span
 from mlp_lang.lowering.emit import emit, merge
 from mlp_lang.lowering.files import collect
 from mlp_lang.lowering.lock import digest, tree_digest
+from mlp_lang.lowering.ports import DONE, DONE_DOCUMENT, After, order_document, ports_document
 from mlp_lang.lowering.provenance import Provenance
 from mlp_lang.lowering.relocate import Place, is_local, relocate, sources
-from mlp_lang.lowering.values import json_text, yaml_value
+from mlp_lang.lowering.values import json_text
 
 SCHEMA = "https://azuremlschemas.azureedge.net/latest/{}Component.schema.json"
-PRIMITIVES = frozenset(["number", "integer", "boolean", "string"])
 LONGEST = 120
 """Letters of a component's folder; names that differ only after these are told apart by a number."""
 FLOW = "promptflow_parallel"
 """Kind of a component that is a flow: Azure ML knows it by its folder and its file."""
-DONE = "done"
-"""Output that an emitted copy gets if the component has none and another stage comes `after` it."""
 
 
-class After(NamedTuple):
-    """An edge without data, as the input that carries it."""
-
-    input: str
-    azure_type: str
-
-
-def _order_document(edge: After) -> dict[str, Any]:
-    return {
-        "type": edge.azure_type,
-        "optional": True,
-        "mode": "direct",
-        "description": "Order alone: this step starts when that output is there. Nothing reads it.",
-    }
-
-
-_DONE_DOCUMENT = {"type": "uri_folder", "description": "Order alone: other steps start after this one."}
 _NO_ENVIRONMENT = Environment()
 
 
@@ -165,7 +146,7 @@ class Components:
         self, component: Component, name: str, after: tuple[After, ...], done: bool, base: str = ""
     ) -> dict[str, Any]:
         """The trial of a sweep that stands in its job: a definition, with its inputs and outputs but without a name."""
-        document = {"type": component.kind, **_ports(component, after, done)}
+        document = {"type": component.kind, **ports_document(component, after, done)}
         merge(document, self.in_place(component, name, base))
         return document
 
@@ -275,7 +256,7 @@ class Components:
         if component.description:
             document["description"] = component.description
         document["is_deterministic"] = component.deterministic
-        return document | _ports(component, after, done)
+        return document | ports_document(component, after, done)
 
     def _as_it_is(
         self, component: Component, after: tuple[After, ...], done: bool, name: str, probing: bool
@@ -285,9 +266,9 @@ class Components:
         document = relocate(component.document or {}, place)
         if after:
             document["inputs"] = {**document.get("inputs", {})}
-            document["inputs"].update((edge.input, _order_document(edge)) for edge in after)
+            document["inputs"].update((edge.input, order_document(edge)) for edge in after)
         if done:
-            document["outputs"] = {**document.get("outputs", {}), DONE: dict(_DONE_DOCUMENT)}
+            document["outputs"] = {**document.get("outputs", {}), DONE: dict(DONE_DOCUMENT)}
         return document
 
     def _placing(self, component: Component, name: str) -> Place:
@@ -506,51 +487,3 @@ class Components:
         shown = self.provenance.path(path)
         span = Span(Source(source, ""), 0, 0)
         self.diagnostics.append(Diagnostic("MLP0803", f"cannot read `{shown}`, which a component needs", span))
-
-
-def _ports(component: Component, after: tuple[After, ...], done: bool) -> dict[str, Any]:
-    """`inputs` and `outputs` of a definition, with those that carry order alone."""
-    document: dict[str, Any] = {}
-    inputs = {p.name: parameter_document(p) for p in component.inputs}
-    inputs.update((edge.input, _order_document(edge)) for edge in after)
-    if inputs:
-        document["inputs"] = inputs
-    outputs = {p.name: _port_document(p) for p in component.outputs}
-    if done:
-        outputs[DONE] = dict(_DONE_DOCUMENT)
-    if outputs:
-        document["outputs"] = outputs
-    return document
-
-
-def parameter_document(p: Parameter) -> dict[str, Any]:
-    """One input of a component. Azure ML has ranges for numbers alone, and `enum` for strings alone."""
-    primitive = p.azure_type in PRIMITIVES
-    document: dict[str, Any] = {"type": p.azure_type}
-    if p.description:
-        document["description"] = p.description
-    empty = p.has_default and p.default is None and p.encoding == "plain"
-    if p.optional or empty:
-        document["optional"] = True
-    if p.has_default and primitive and not empty:
-        document["default"] = yaml_value(p.default, p)
-    if p.encoding == "plain":
-        if p.azure_type in ("number", "integer"):
-            if p.minimum is not None:
-                document["min"] = p.minimum
-            if p.maximum is not None:
-                document["max"] = p.maximum
-        elif p.azure_type == "string" and p.enum:
-            document["enum"] = list(p.enum)
-    if p.mode is not None and not primitive:
-        document["mode"] = p.mode
-    return document
-
-
-def _port_document(p: OutputPort) -> dict[str, Any]:
-    document: dict[str, Any] = {"type": p.azure_type}
-    if p.description:
-        document["description"] = p.description
-    if p.mode is not None:
-        document["mode"] = p.mode
-    return document

@@ -14,12 +14,13 @@ from mlp_lang.compiler.graph import Component, Definition, FromNode, Graph, Node
 from mlp_lang.dsl.diagnostics import Diagnostic, Severity
 from mlp_lang.dsl.source import Source, Span
 from mlp_lang.lowering.build import Build, BuildError
-from mlp_lang.lowering.components import DONE, PRIMITIVES, After, Components, seen_from
+from mlp_lang.lowering.components import Components, seen_from
 from mlp_lang.lowering.control import all_graphs
 from mlp_lang.lowering.deployments import deployment_document, deployment_folder, endpoint_document
 from mlp_lang.lowering.emit import emit
 from mlp_lang.lowering.lock import LOCK_NAME, digest, lock_text
 from mlp_lang.lowering.pipeline import Extra, component_document, jobs_document, pipeline_document, schedule_document
+from mlp_lang.lowering.ports import DONE, PRIMITIVES, After
 from mlp_lang.lowering.provenance import Provenance
 from mlp_lang.lowering.values import json_text
 

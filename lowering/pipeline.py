@@ -23,9 +23,9 @@ from mlp_lang.compiler.graph import (
 )
 from mlp_lang.compiler.settings import reference_text
 from mlp_lang.compiler.vocabulary import DESCRIBED, IDENTITIES, RUN, put, words
-from mlp_lang.lowering.components import PRIMITIVES, parameter_document
 from mlp_lang.lowering.control import all_graphs, control_fields
 from mlp_lang.lowering.emit import Commented, merge
+from mlp_lang.lowering.ports import PRIMITIVES, parameter_document
 from mlp_lang.lowering.provenance import Provenance
 from mlp_lang.lowering.values import yaml_value
 

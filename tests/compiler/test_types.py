@@ -1,8 +1,11 @@
 """Types: one spelling each, which constants they admit, and which run-time values flow into which."""
 
+from typing import Any
+
 import pytest
 from mlp_lang.compiler.fit import kind_of, misfit, mismatch
 from mlp_lang.compiler.graph import Value
+from mlp_lang.compiler.interface import BadInterface, azure_type
 from mlp_lang.compiler.typenames import type_of
 from mlp_lang.compiler.types import azure_scalar, bounds, canonical
 
@@ -133,3 +136,26 @@ def test_flows_between_types(source: str, target: str, code: str | None) -> None
 def test_azure_mls_words_for_a_type(text: str, azure: tuple[str, str], low_high: tuple[object, object]) -> None:
     assert azure_scalar(type_of(text)) == azure
     assert bounds(type_of(text)) == low_high
+
+
+# the ends of a range in Azure ML's YAML, the type; None where they are no numbers
+ENDS = [
+    ({"type": "number", "min": 0.1, "max": 0.9}, "float(0.1..0.9)"),
+    ({"type": "number", "min": "0.1", "max": "0.9"}, "float(0.1..0.9)"),
+    ({"type": "integer", "min": "-1", "max": 9}, "int(-1..9)"),
+    ({"type": "integer", "max": " 9 "}, "int(..9)"),
+    ({"type": "number", "min": "1e-3"}, "float(0.001..)"),
+    ({"type": "number", "min": "low"}, None),
+    ({"type": "number", "min": "nan"}, None),
+    ({"type": "number", "min": True}, None),
+    ({"type": "number", "min": [1]}, None),
+]
+
+
+@pytest.mark.parametrize(("raw", "expected"), ENDS)
+def test_a_range_in_yaml_has_numbers_or_texts_of_numbers(raw: dict[str, Any], expected: str | None) -> None:
+    if expected is None:
+        with pytest.raises(BadInterface, match="numbers"):
+            azure_type(raw)
+    else:
+        assert canonical(azure_type(raw)) == expected

@@ -45,6 +45,10 @@ def unrunnable(graph: Graph) -> list[Diagnostic]:
         for node in graph.nodes
         if serving.elsewhere(node)
     ]
+    if graph.component is not None:
+        name = graph.component.reference or graph.component.name
+        message = f"`{graph.title}` runs the pipeline component `{name}`, which does not run on this machine yet"
+        left_out.append(Diagnostic("MLP0910", message, failures.place(None, graph), help=_UNRUNNABLE_HELP[0]))
     return left_out + [
         Diagnostic("MLP0910", message, failures.place(node), help=help)
         for node in graph.nodes

@@ -6,6 +6,16 @@ from collections.abc import Mapping
 from mlp_lang.compiler.graph import Asset, Graph, Node
 from mlp_lang.dsl.diagnostics import Diagnostic, Severity
 from mlp_lang.runner import failures, serving
+from mlp_lang.runner.expand import everything, flatten
+
+
+def laid_out(graph: Graph, data: Mapping[str, str]) -> tuple[Graph, Graph, list[Diagnostic]]:
+    """The Graph without pipelines as nodes, with other paths for its data; the same with all that may run in the
+    places of loops, to be checked before; and what is wrong."""
+    flat, errors = flatten(graph)
+    flat, problems = with_data(flat, data)
+    whole, deeper = everything(flat) if not errors else (flat, [])
+    return flat, whole, [*errors, *problems, *deeper]
 
 
 def with_data(graph: Graph, data: Mapping[str, str]) -> tuple[Graph, list[Diagnostic]]:

@@ -7,6 +7,7 @@ killed run's journal says what had been started and what had finished; what a fi
 | event | written | says |
 |---|---|---|
 | `run` | when a run begins, or goes on | how it was called, and all of the record that is known before |
+| `added` | when a turn of a loop begins | `loop`, the turn's `steps`, and what the loop `needs` now |
 | `started` | before an attempt at a step | `step`, `attempt` |
 | `process` | once its process is there | `pid`, and `birth`, by which a later process of that number is told apart |
 | `finished` | when a step has ended and its results are in place | `key`, and the step's part of the record |
@@ -92,6 +93,9 @@ class State:
                 self.steps = {step["name"]: dict(step) for step in event["steps"]}
                 self.said = {}
                 self.scratch = str(event.get("scratch", ""))
+            case "added":
+                self.steps = _with(self.steps, str(event["loop"]), event["steps"])
+                self.steps[event["loop"]]["needs"] = list(event["needs"])
             case "started" if name in self.steps:
                 self.steps[name].update(status="running", attempts=event["attempt"])
             case "process" if name in self.steps:
@@ -119,6 +123,17 @@ class State:
             "endpoints": [s["endpoint"] for _, s in said if "endpoint" in s],
             "tracking": tail.get("tracking"),
         }
+
+
+def _with(
+    steps: Mapping[str, dict[str, Any]], loop: str, added: Iterable[Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """The steps with those of a turn behind the loop and its earlier turns."""
+    names = list(steps)
+    last = max(i for i, name in enumerate(names) if name == loop or name.startswith(f"{loop}."))
+    found = {name: steps[name] for name in names[: last + 1]}
+    found.update({step["name"]: dict(step) for step in added})
+    return {**found, **{name: steps[name] for name in names[last + 1 :]}}
 
 
 def events(folder: str) -> Iterable[dict[str, Any]]:

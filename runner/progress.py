@@ -2,16 +2,19 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TextIO
 
-from mlp_lang.compiler.graph import Graph
+from mlp_lang.compiler.graph import Graph, Node
 
 
 class Progress(Protocol):
     """What the runner tells. `state` is waiting, running, completed, cached, failed, skipped, cancelled or omitted."""
 
     def begin(self, graph: Graph, folder: str) -> None: ...
+
+    def add(self, loop: str, nodes: Iterable[Node]) -> None:
+        """Further steps: those of a turn of a loop."""
 
     def step(self, name: str, state: str, seconds: float, note: str = "") -> None: ...
 
@@ -24,6 +27,8 @@ class Silent:
     """Says nothing."""
 
     def begin(self, graph: Graph, folder: str) -> None: ...
+
+    def add(self, loop: str, nodes: Iterable[Node]) -> None: ...
 
     def step(self, name: str, state: str, seconds: float, note: str = "") -> None: ...
 
@@ -43,6 +48,9 @@ class Plain:
         self._titles = {node.name: node.title or node.name for node in graph.nodes}
         self.say(f"{graph.name}: {len(graph.nodes)} steps, in {folder}")
 
+    def add(self, loop: str, nodes: Iterable[Node]) -> None:
+        self._titles.update({node.name: node.title or node.name for node in nodes})
+
     def step(self, name: str, state: str, seconds: float, note: str = "") -> None:
         words = {
             "running": "started",
@@ -51,6 +59,7 @@ class Plain:
             "failed": f"failed after {spell_seconds(seconds)}",
             "skipped": "skipped",
             "cancelled": "cancelled",
+            **({"omitted": "left out"} if note else {}),
         }
         if state in words:
             self.say(f"{self._titles.get(name, name)} … {words[state]}{f': {note}' if note else ''}")
@@ -91,6 +100,11 @@ class Live:
         self._began = time.monotonic()
         self._names = [(n.name, n.title or n.name, f"{n.verb} using {n.component.name}") for n in graph.nodes]
         self._live.start()
+
+    def add(self, loop: str, nodes: Iterable[Node]) -> None:
+        at = max((i for i, (name, _, _) in enumerate(self._names) if f"{name}.".startswith(f"{loop}.")), default=-1)
+        more = [(n.name, n.title or n.name, f"{n.verb} using {n.component.name}") for n in nodes]
+        self._names = [*self._names[: at + 1], *more, *self._names[at + 1 :]]
 
     def step(self, name: str, state: str, seconds: float, note: str = "") -> None:
         self._states[name] = (state, time.monotonic() if state == "running" else seconds, note)

@@ -6,8 +6,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
@@ -15,10 +16,11 @@ from typing import Any, NamedTuple
 from mlp_lang.compiler.graph import Graph, Node
 from mlp_lang.dsl.diagnostics import Diagnostic, Severity
 from mlp_lang.runner import environment, failures, record, serving
-from mlp_lang.runner.asked import forced, unrunnable, with_data
-from mlp_lang.runner.bindings import BindingError, asset_path, shown_parameters, sources
+from mlp_lang.runner.asked import forced, laid_out, unrunnable
+from mlp_lang.runner.bindings import BindingError, asset_path, needs, shown_parameters, sources
 from mlp_lang.runner.content import Memory, place_whole
 from mlp_lang.runner.control import Control
+from mlp_lang.runner.expand import Turn, releases
 from mlp_lang.runner.facts import write_facts
 from mlp_lang.runner.folder import FolderError, RunFolder, Scratch, home_folder, make_home, open_again, open_new
 from mlp_lang.runner.journal import Journal
@@ -27,7 +29,9 @@ from mlp_lang.runner.places import earlier_runs, remember
 from mlp_lang.runner.process import Warden, common_environment
 from mlp_lang.runner.progress import Progress, Silent
 from mlp_lang.runner.resources import Watch
-from mlp_lang.runner.selection import EVERYTHING, Chosen, Selection, all_needs, choose
+from mlp_lang.runner.schedule import Schedule
+from mlp_lang.runner.selection import EVERYTHING, Chosen, Selection, all_needs, choose, needs_of, runs
+from mlp_lang.runner.steering import Crew, Steering
 from mlp_lang.runner.steps import Shop, execute
 from mlp_lang.runner.store import Cache
 from mlp_lang.runner.tracking import Tracking
@@ -81,16 +85,16 @@ def run(
     steps or the file system do wrong: it is in the result's diagnostics.
     """
     where = home_folder(os.fspath(home) if home is not None else None)
-    graph, problems = with_data(graph, data or {})
+    graph, whole, problems = laid_out(graph, data or {})
     chosen, unknown = choose(graph, select)
     if unknown:
         return RunResult("failed", "", {}, {}, tuple(unknown))
     force = force or forced(graph)
     have = environment.installed()
-    findings = [*problems, *failures.lacking(environment.check(graph, have)), *unrunnable(graph)]
+    findings = [*problems, *failures.lacking(environment.check(whole, have)), *unrunnable(whole)]
     if force:
-        drawn = {release.node for release in graph.privacy.releases} & chosen.run
-        findings += [failures.drawn_anew(node) for node in graph.nodes if node.name in drawn]
+        drawn = [node for node in whole.nodes if releases(node, whole) and runs(node.name, chosen)]
+        findings += [failures.drawn_anew(node) for node in drawn]
     if any(d.severity is Severity.ERROR for d in findings):
         return RunResult("failed", "", {}, {}, tuple(findings))
     try:
@@ -179,6 +183,7 @@ class _Session:
         self.control = Control(lambda: self.events.put(_Event("wake")))
         self.outcomes: dict[str, Outcome] = {}
         self.running: set[str] = set()
+        self.schedule = Schedule(self.jobs)
         self.started = datetime.now(UTC)
         self.clock = time.monotonic()
         self.journal = Journal(folder.path)
@@ -205,7 +210,7 @@ class _Session:
             self.tracking,
             warden,
             have,
-            sources(graph, facts, lambda node, port: self.outcomes[node].outputs[port]),
+            sources(graph, facts, self._output),
             known,
             resume,
             shell,
@@ -213,11 +218,12 @@ class _Session:
             self.journal,
             Watch(),
             False,
-            frozenset(),
+            set(),
             (),
             1.0,
             zygotes,
-            {},
+            self.nodes,
+            self.schedule.feeds,
             set(),
             scratch.discard,
         )
@@ -227,7 +233,7 @@ class _Session:
         self.shop = self.shop._replace(
             watch=Watch(memory),
             force=force,
-            taken=chosen.taken,
+            taken=set(chosen.taken),
             earlier=earlier_runs(self.home, self.graph.name, self.folder.path) if chosen.taken else (),
             backoff=backoff,
         )
@@ -238,7 +244,7 @@ class _Session:
         }
         head = record.head(self.graph, self.started.isoformat(timespec="milliseconds"), self.jobs, self.shop.versions)
         head.update(parameters=self.parameters, data=self.data)
-        steps = record.stubs(self.graph, self.folder.path)
+        steps = record.stubs(self.graph.nodes, all_needs(self.graph), self.folder.path)
         self.journal.append(
             "run", sync=True, head=head, steps=steps, call=call, resumed=self.shop.resume, scratch=self.scratch.path
         )
@@ -246,6 +252,7 @@ class _Session:
             raise self.journal.problem
         for name, outcome in self.outcomes.items():
             self._write(name, outcome)
+        self.steering = Steering(Crew(self.graph, self.shop, self.outcomes, self._ended, self._join, self._apart))
 
     def run(self) -> RunResult:
         """Schedule until nothing runs and nothing can; then write what is left to write."""
@@ -289,26 +296,17 @@ class _Session:
         return RunResult(status, self.folder.path, made, self.outcomes, (*self.findings, *ended))
 
     def _loop(self) -> None:
-        nodes = {name: node for name, node in self.nodes.items() if name not in self.outcomes}
-        waits = {name: set(others) & nodes.keys() for name, others in all_needs(self.graph).items() if name in nodes}
-        feeds: dict[str, list[str]] = {name: [] for name in nodes}
-        for name, others in waits.items():
-            for other in others:
-                feeds[other].append(name)
-        self.shop.feeds.update(feeds)
-        position = {name: i for i, name in enumerate(nodes)}
-        ready = [name for name in nodes if not waits[name]]
-        weights = {name: min(self.jobs, _weight(node)) for name, node in nodes.items()}
-        free = self.jobs
+        nodes = [node for name, node in self.nodes.items() if name not in self.outcomes]
+        self.schedule.add(nodes, all_needs(self.graph), self.outcomes.__contains__)
         while True:
-            while ready and not self.control.cancelled:
-                fitting = next((name for name in ready if weights[name] <= free), None)
-                if fitting is None:
-                    break
-                ready.remove(fitting)
-                free -= weights[fitting]
-                self.running.add(fitting)
-                threading.Thread(target=self._work, args=(nodes[fitting],), name=fitting, daemon=True).start()
+            while not self.control.cancelled and (node := self.schedule.next()) is not None:
+                if node.control is not None:
+                    self.progress.step(node.name, "running", 0.0)
+                    self.journal.append("started", step=node.name, attempt=0)
+                    self.steering.start(node)
+                    self.steering.go_on()
+                else:
+                    self._apart(node.name, partial(self._execute, node))
             if not self.running:
                 break
             event = self._next()
@@ -319,29 +317,68 @@ class _Session:
             elif event.kind == "signal":
                 self._stop(event.number)
             elif event.outcome is not None:
-                self.running.discard(event.name)
-                free += weights[event.name]
-                self._settle(event.name, event.outcome)
-                if event.outcome.status.succeeded:
-                    for other in feeds[event.name]:
-                        waits[other].discard(event.name)
-                        if not waits[other] and other not in self.outcomes:
-                            ready.append(other)
-                    ready.sort(key=position.__getitem__)
-                elif not self.control.cancelled:
-                    self._skip(event.name, feeds)
+                self._ended(event.name, event.outcome)
+                if not self.control.cancelled:
+                    self.steering.go_on()
         rest = Status.CANCELLED if self.control.cancelled else Status.SKIPPED
-        for name in nodes:
+        for name in self.nodes:
             if name not in self.outcomes:
                 self._settle(name, Outcome(rest))
 
-    def _work(self, node: Node) -> None:
+    def _execute(self, node: Node) -> Outcome:
+        return execute(node, self.shop, self.control, lambda: self.events.put(_Event("started", node.name)))
+
+    def _apart(self, name: str, work: Callable[[], Outcome]) -> None:
+        """Do something for a step in a thread of its own; its outcome is an event."""
+        self.running.add(name)
+        threading.Thread(target=self._work, args=(self.nodes[name], work), name=name, daemon=True).start()
+
+    def _work(self, node: Node, work: Callable[[], Outcome]) -> None:
         try:
-            outcome = execute(node, self.shop, self.control, lambda: self.events.put(_Event("started", node.name)))
+            outcome = work()
         except Exception as error:  # a thread that died silently would leave the run waiting for ever
             text = f"`{node.title or node.name}` could not be run: {type(error).__name__}: {error}"
             outcome = Outcome(Status.FAILED, diagnostic=Diagnostic("MLP0902", text, failures.place(node)))
         self.events.put(_Event("ended", node.name, outcome))
+
+    def _ended(self, name: str, outcome: Outcome) -> None:
+        """A step has ended: what follows from it for others."""
+        self.running.discard(name)
+        self.schedule.free(name)
+        self._settle(name, outcome)
+        if outcome.status.succeeded:
+            control = self.nodes[name].control
+            if control is not None and control.body is None:
+                sides = control.then if outcome.note == "false" else control.otherwise
+                title = self.nodes[name].title or name
+                self._pass_over(sides, Outcome(Status.OMITTED, note=f"`{title}` is {outcome.note}"))
+            self.schedule.succeeded(name, self.outcomes.__contains__)
+        elif not self.control.cancelled:
+            self._pass_over(self.schedule.feeds[name], Outcome(Status.SKIPPED))
+
+    def _pass_over(self, names: Iterable[str], outcome: Outcome) -> None:
+        """Steps that will not run, and with them all that needs them."""
+        for name in (*names, *self.schedule.beyond(names)):
+            if name in self.schedule.nodes and name not in self.outcomes:
+                self._settle(name, outcome)
+
+    def _join(self, loop: Node, turn: Turn) -> None:
+        """Take in the steps of a turn."""
+        self.nodes.update({node.name: node for node in turn.nodes})
+        if loop.name in self.shop.taken:
+            self.shop.taken.update(node.name for node in turn.nodes)
+        found = needs_of(turn.nodes, self.nodes)
+        own = dict.fromkeys((*needs(loop), *(source.node for source in turn.outputs.values())))
+        steps = record.stubs(turn.nodes, found, self.folder.path)
+        self.journal.append("added", loop=loop.name, steps=steps, needs=list(own))
+        self.progress.add(loop.name, turn.nodes)
+        self.schedule.add(turn.nodes, found, self.outcomes.__contains__)
+        for node in turn.nodes:
+            ends = [self.outcomes[name] for name in found[node.name] if name in self.outcomes]
+            bad = next((end for end in ends if not end.status.succeeded), None)
+            if bad is not None:
+                end = Outcome(Status.OMITTED, note=bad.note) if bad.status is Status.OMITTED else Outcome(Status.SKIPPED)
+                self._pass_over([node.name], end)
 
     def _next(self) -> _Event | None:
         """The next event; None once a deadline has passed and its step was told."""
@@ -362,19 +399,13 @@ class _Session:
         self.shop.zygotes.give_up()
         self.control.set_deadline(time.monotonic() + self.grace)
 
-    def _skip(self, name: str, feeds: Mapping[str, list[str]]) -> None:
-        pending = list(feeds[name])
-        while pending:
-            other = pending.pop(0)
-            if other not in self.outcomes:
-                self._settle(other, Outcome(Status.SKIPPED))
-                pending += feeds[other]
-
     def _settle(self, name: str, outcome: Outcome) -> None:
         self.outcomes[name] = outcome
-        note = outcome.diagnostic.label or outcome.diagnostic.message if outcome.diagnostic is not None else ""
+        said = outcome.diagnostic
+        note = outcome.note if said is None else said.label or said.message
         self.progress.step(name, outcome.status.value, outcome.seconds, note)
         self._write(name, outcome)
+        self.steering.ended(name, outcome.status)
         if self.journal.problem is not None and not self.control.cancelled:
             self.progress.say("the journal cannot be written: stopping")
             self.control.stop_all(signal.SIGTERM)
@@ -422,10 +453,18 @@ class _Session:
             if output.source is None:
                 continue
             outcome = self.outcomes.get(output.source.node)
-            if outcome is not None and outcome.status.succeeded:
+            if outcome is not None and output.source.port in outcome.outputs:
                 target = os.path.join(self.folder.path, "outputs", output.name)
                 os.makedirs(os.path.dirname(target), exist_ok=True)
                 place_whole(outcome.outputs[output.source.port], target)
+
+    def _output(self, name: str, port: str) -> str:
+        """The path of what a step gave. Raises BindingError."""
+        outcome = self.outcomes.get(name)
+        if outcome is None or port not in outcome.outputs:
+            title = self.nodes[name].title if name in self.nodes else name
+            raise BindingError("MLP0907", f"`{title}` gave no `{port}` in this run")
+        return outcome.outputs[port]
 
     def _endpoint(self, node: Node) -> dict[str, Any] | None:
         outcome = self.outcomes.get(node.name)
@@ -438,12 +477,6 @@ class _Session:
         inside = os.path.relpath(model, self.folder.path)
         outputs = {port: os.path.relpath(path, self.folder.path) for port, path in outcome.outputs.items()}
         return serving.record(node, outputs, outcome.endpoint, self.graph, model if inside.startswith("..") else inside)
-
-
-def _weight(node: Node) -> int:
-    """Cores that a step counts for: its processes on one machine."""
-    count = (node.run.distribution or {}).get("process_count_per_instance")
-    return count if isinstance(count, int) and count > 0 else 1
 
 
 def _python_folder(scratch: str) -> str:

@@ -1,9 +1,9 @@
 """From a Graph with pipelines in it to one whose nodes are all leaves, and from a loop to the nodes of one turn. Pure.
 
 A stage `inner` of the pipeline that stage `outer` is becomes `outer.inner`, shown as `outer/inner`. What steers stays a
-node: an `if_else` is needed (`after`) by what it steers; a loop takes the place of its body, whose inputs it has, and in
-`component.graph` is the body, as one node, until its turns come: `loop.2.stage`, or `loop.2.inner` of a body that is a
-pipeline.
+node: an `if_else` is needed (`after`) by what it steers; a loop takes the place of its body, whose inputs it has, and
+in `component.graph` is the body, as one node, until its turns come: `loop.2.stage`, or `loop.2.inner` where a loop has
+several stages.
 """
 
 from collections.abc import Iterator, Mapping
@@ -199,7 +199,7 @@ class _Scope:
         self.bound = None if bound is None else self._inputs(bound)
 
     def _inputs(self, bound: Mapping[str, Binding]) -> dict[str, Binding]:
-        """Values, and what nothing is bound to, as inputs of the flat pipeline: so they are spelled as declared here."""
+        """Values, and what nothing is bound to, as inputs of the flat pipeline: they are spelled as declared here."""
         result: dict[str, Binding] = {}
         facts = {f.name: f for f in self.graph.facts}
         for item in self.graph.inputs:
@@ -333,11 +333,11 @@ class _Scope:
             case Template(parts=parts):
                 made: list[str | FromInput | FromNode] = []
                 for part in parts:
-                    found = self.substitute(part) if not isinstance(part, str) else part
-                    if isinstance(found, Template):
-                        made += found.parts
-                    elif isinstance(found, str | FromInput | FromNode):
-                        made.append(found)
+                    piece = self.substitute(part) if not isinstance(part, str) else part
+                    if isinstance(piece, Template):
+                        made += piece.parts
+                    elif isinstance(piece, str | FromInput | FromNode):
+                        made.append(piece)
                 return binding._replace(parts=tuple(made))
             case _:
                 return binding

@@ -1,8 +1,8 @@
 """From what a run-time `for each` goes over to its items: a label and what each entry is, as bindings of the body.
 
 Items are a list or map of maps, as the program has them, as JSON in a parameter or in a step's output. Where the loop
-takes one entry, they may also be the files and folders in a folder, or what an MLTable lists; of an MLTable of delimited
-text or of JSON lines each row is an item.
+takes one entry, they may also be the files and folders in a folder, or what an MLTable lists; of an MLTable of
+delimited text or of JSON lines each row is an item.
 """
 
 import csv
@@ -170,7 +170,7 @@ def _listed(folder: str, paths: list[Any]) -> Iterator[str]:
     for entry in paths:
         said = next(iter(entry.values()), None) if isinstance(entry, dict) and len(entry) == 1 else None
         if not isinstance(said, str) or _REMOTE.match(said):
-            raise ValueError(f"their MLTable has the path {json.dumps(entry)}, which is no local file, folder or pattern")
+            raise ValueError(f"their MLTable has the path {json.dumps(entry)}, no local file, folder or pattern")
         if "pattern" in entry:
             import glob
 

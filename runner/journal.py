@@ -7,7 +7,7 @@ killed run's journal says what had been started and what had finished; what a fi
 | event | written | says |
 |---|---|---|
 | `run` | when a run begins, or goes on | how it was called, and all of the record that is known before |
-| `added` | when a turn of a loop begins | `loop`, the turn's `steps`, and what the loop `needs` now |
+| `added` | when a turn of a loop begins | `loop`, the turn's `steps`, which of them it `gives`, `alone` or not |
 | `started` | before an attempt at a step | `step`, `attempt` |
 | `process` | once its process is there | `pid`, and `birth`, by which a later process of that number is told apart |
 | `finished` | when a step has ended and its results are in place | `key`, and the step's part of the record |
@@ -94,8 +94,10 @@ class State:
                 self.said = {}
                 self.scratch = str(event.get("scratch", ""))
             case "added":
-                self.steps = _with(self.steps, str(event["loop"]), event["steps"])
-                self.steps[event["loop"]]["needs"] = list(event["needs"])
+                loop = str(event["loop"])
+                self.steps = _with(self.steps, loop, event["steps"])
+                needs = [n for n in self.steps[loop]["needs"] if not (event["alone"] and n.startswith(f"{loop}."))]
+                self.steps[loop]["needs"] = [*needs, *(n for n in event["gives"] if n not in needs)]
             case "started" if name in self.steps:
                 self.steps[name].update(status="running", attempts=event["attempt"])
             case "process" if name in self.steps:

@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -17,10 +17,10 @@ from mlp_lang.compiler.graph import Graph, Node
 from mlp_lang.dsl.diagnostics import Diagnostic, Severity
 from mlp_lang.runner import environment, failures, record, serving
 from mlp_lang.runner.asked import forced, laid_out, unrunnable
-from mlp_lang.runner.bindings import BindingError, asset_path, needs, shown_parameters, sources
+from mlp_lang.runner.bindings import BindingError, asset_path, shown_parameters, sources
 from mlp_lang.runner.content import Memory, place_whole
 from mlp_lang.runner.control import Control
-from mlp_lang.runner.expand import Turn, releases
+from mlp_lang.runner.expand import releases
 from mlp_lang.runner.facts import write_facts
 from mlp_lang.runner.folder import FolderError, RunFolder, Scratch, home_folder, make_home, open_again, open_new
 from mlp_lang.runner.journal import Journal
@@ -30,7 +30,7 @@ from mlp_lang.runner.process import Warden, common_environment
 from mlp_lang.runner.progress import Progress, Silent
 from mlp_lang.runner.resources import Watch
 from mlp_lang.runner.schedule import Schedule
-from mlp_lang.runner.selection import EVERYTHING, Chosen, Selection, all_needs, choose, needs_of, runs
+from mlp_lang.runner.selection import EVERYTHING, Chosen, Selection, all_needs, choose, runs
 from mlp_lang.runner.steering import Crew, Steering
 from mlp_lang.runner.steps import Shop, execute
 from mlp_lang.runner.store import Cache
@@ -252,7 +252,19 @@ class _Session:
             raise self.journal.problem
         for name, outcome in self.outcomes.items():
             self._write(name, outcome)
-        self.steering = Steering(Crew(self.graph, self.shop, self.outcomes, self._ended, self._join, self._apart))
+        self.steering = Steering(
+            Crew(
+                self.graph,
+                self.shop,
+                self.nodes,
+                self.outcomes,
+                self.schedule,
+                self.progress,
+                self._ended,
+                self._settle,
+                self._apart,
+            )
+        )
 
     def run(self) -> RunResult:
         """Schedule until nothing runs and nothing can; then write what is left to write."""
@@ -301,8 +313,6 @@ class _Session:
         while True:
             while not self.control.cancelled and (node := self.schedule.next()) is not None:
                 if node.control is not None:
-                    self.progress.step(node.name, "running", 0.0)
-                    self.journal.append("started", step=node.name, attempt=0)
                     self.steering.start(node)
                     self.steering.go_on()
                 else:
@@ -347,38 +357,9 @@ class _Session:
         self.schedule.free(name)
         self._settle(name, outcome)
         if outcome.status.succeeded:
-            control = self.nodes[name].control
-            if control is not None and control.body is None:
-                sides = control.then if outcome.note == "false" else control.otherwise
-                title = self.nodes[name].title or name
-                self._pass_over(sides, Outcome(Status.OMITTED, note=f"`{title}` is {outcome.note}"))
             self.schedule.succeeded(name, self.outcomes.__contains__)
         elif not self.control.cancelled:
-            self._pass_over(self.schedule.feeds[name], Outcome(Status.SKIPPED))
-
-    def _pass_over(self, names: Iterable[str], outcome: Outcome) -> None:
-        """Steps that will not run, and with them all that needs them."""
-        for name in (*names, *self.schedule.beyond(names)):
-            if name in self.schedule.nodes and name not in self.outcomes:
-                self._settle(name, outcome)
-
-    def _join(self, loop: Node, turn: Turn) -> None:
-        """Take in the steps of a turn."""
-        self.nodes.update({node.name: node for node in turn.nodes})
-        if loop.name in self.shop.taken:
-            self.shop.taken.update(node.name for node in turn.nodes)
-        found = needs_of(turn.nodes, self.nodes)
-        own = dict.fromkeys((*needs(loop), *(source.node for source in turn.outputs.values())))
-        steps = record.stubs(turn.nodes, found, self.folder.path)
-        self.journal.append("added", loop=loop.name, steps=steps, needs=list(own))
-        self.progress.add(loop.name, turn.nodes)
-        self.schedule.add(turn.nodes, found, self.outcomes.__contains__)
-        for node in turn.nodes:
-            ends = [self.outcomes[name] for name in found[node.name] if name in self.outcomes]
-            bad = next((end for end in ends if not end.status.succeeded), None)
-            if bad is not None:
-                end = Outcome(Status.OMITTED, note=bad.note) if bad.status is Status.OMITTED else Outcome(Status.SKIPPED)
-                self._pass_over([node.name], end)
+            self.steering.pass_over(self.schedule.feeds[name], Outcome(Status.SKIPPED))
 
     def _next(self) -> _Event | None:
         """The next event; None once a deadline has passed and its step was told."""

@@ -1,16 +1,19 @@
-"""From the nodes of a run that steer, once their needs are met, to what they leave out and to the turns that they add."""
+"""From the nodes of a run that steer, to what they leave out and to the turns that they add."""
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from mlp_lang.compiler.graph import FromNode, Graph, Node
-from mlp_lang.runner import failures
+from mlp_lang.runner import failures, record
 from mlp_lang.runner.bindings import BindingError, needs, value_ports
 from mlp_lang.runner.expand import Turn, is_loop
 from mlp_lang.runner.loops import Loop, decide, ended_by, gather
 from mlp_lang.runner.outcome import Outcome, Status
+from mlp_lang.runner.progress import Progress
+from mlp_lang.runner.schedule import Schedule
+from mlp_lang.runner.selection import needs_of
 from mlp_lang.runner.steps import Shop
 
 
@@ -19,9 +22,12 @@ class Crew(NamedTuple):
 
     graph: Graph
     shop: Shop
+    nodes: dict[str, Node]
     outcomes: dict[str, Outcome]
-    end: Callable[[str, Outcome], None]  # a node that steers has ended
-    join: Callable[[Node, Turn], None]  # further steps of a loop
+    schedule: Schedule
+    progress: Progress
+    end: Callable[[str, Outcome], None]  # a node that was started has ended
+    settle: Callable[[str, Outcome], None]  # one that was not, has
     apart: Callable[[str, Callable[[], Outcome]], None]  # what takes time, in a thread; its outcome ends the node
 
 
@@ -34,11 +40,14 @@ class Steering:
         self._owners: dict[str, tuple[Loop, str]] = {}  # step -> its loop, and the turn
         self._began: dict[str, float] = {}
         self._turned: list[Loop] = []
+        self._last: dict[str, list[str]] = {}  # loop -> steps that give its latest turn's outputs
 
     def start(self, node: Node) -> None:
         """Evaluate a condition, or begin a loop."""
         where = self.crew.shop.sources
         self._began[node.name] = time.monotonic()
+        self.crew.progress.step(node.name, "running", 0.0)
+        self.crew.shop.journal.append("started", step=node.name, attempt=0)
         try:
             if not is_loop(node):
                 self._decide(node)
@@ -60,7 +69,16 @@ class Steering:
         value = decide(node, node.control.condition, self.crew.shop.sources)
         known = [self.crew.outcomes[name].status for name in needs(node) if name in self.crew.outcomes]
         status = Status.CACHED if known and all(s is Status.CACHED for s in known) else Status.COMPLETED
-        self.crew.end(node.name, Outcome(status, note="true" if value else "false"))
+        said = "true" if value else "false"
+        passed = node.control.otherwise if value else node.control.then
+        self.pass_over(passed, Outcome(Status.OMITTED, note=f"`{node.title or node.name}` is {said}"))
+        self.crew.end(node.name, Outcome(status, note=said))
+
+    def pass_over(self, names: Iterable[str], outcome: Outcome) -> None:
+        """Steps that will not run, and with them all that needs them."""
+        for name in (*names, *self.crew.schedule.beyond(names)):
+            if name in self.crew.schedule.nodes and name not in self.crew.outcomes:
+                self.crew.settle(name, outcome)
 
     def ended(self, name: str, status: Status) -> None:
         """Take in that a step has ended; what follows from it for its loop waits for `go_on`."""
@@ -88,11 +106,33 @@ class Steering:
             sources = self.crew.shop.sources
             sources.inputs.update({i.parameter.name: i for i in made.inputs})
             sources.values.update(value_ports(made.nodes))
-            self.crew.join(loop.node, made)
+            self._join(loop, made)
             if not made.nodes and loop.ended(made.label, "", Status.COMPLETED):
                 self._turned.append(loop)
         if loop.over:
             self._end(loop)
+
+    def _join(self, loop: Loop, made: Turn) -> None:
+        """Take in the steps of a turn."""
+        crew, name = self.crew, loop.node.name
+        crew.nodes.update({node.name: node for node in made.nodes})
+        if name in crew.shop.taken:
+            crew.shop.taken.update(node.name for node in made.nodes)
+        found = needs_of(made.nodes, crew.nodes)
+        earlier = self._last.get(name) if loop.serial else None
+        before = earlier if earlier is not None else list(needs(loop.node))  # not by data, but in time
+        steps = record.stubs(made.nodes, {n: others or before for n, others in found.items()}, crew.shop.folder.path)
+        gives = self._last[name] = list(dict.fromkeys(source.node for source in made.outputs.values()))
+        crew.shop.journal.append("added", loop=name, steps=steps, gives=gives, alone=loop.serial)
+        crew.progress.add(name, made.nodes)
+        crew.schedule.add(made.nodes, found, crew.outcomes.__contains__)
+        for node in made.nodes:
+            ends = [crew.outcomes[other] for other in found[node.name] if other in crew.outcomes]
+            bad = next((end for end in ends if not end.status.succeeded), None)
+            if bad is not None:
+                left_out = bad.status is Status.OMITTED
+                end = Outcome(Status.OMITTED, note=bad.note) if left_out else Outcome(Status.SKIPPED)
+                self.pass_over([node.name], end)
 
     def _end(self, loop: Loop) -> None:
         name = loop.node.name

@@ -213,15 +213,7 @@ def refused(plan: Plan) -> bool:
     return any(d.severity is Severity.ERROR for d in plan.diagnostics)
 
 
-_MARKS = {
-    "run": "run",
-    "maybe": "maybe",
-    "steer": "steer",
-    "cached": "cached",
-    "lacks": "lacks",
-    "fails": "FAILS",
-    "omit": "-",
-}
+_MARKS = {"fails": "FAILS", "omit": "-"}
 
 
 def spell_plan(plan: Plan) -> str:
@@ -232,14 +224,8 @@ def spell_plan(plan: Plan) -> str:
     lines = []
     for step in plan.steps:
         took = f" (took {spell_seconds(step.seconds)})" if step.seconds is not None else ""
-        lines.append(f"{_MARKS[step.action]:<6}  {step.title:<{width}}  {step.why}{took}")
+        lines.append(f"{_MARKS.get(step.action, step.action):<6}  {step.title:<{width}}  {step.why}{took}")
     counts = plan.document()["counts"]
-    words = {
-        "run": "to run",
-        "maybe": "perhaps to run",
-        "steer": "to decide when it runs",
-        "cached": "cached",
-        "omit": "left out",
-    }
+    words = {"run": "to run", "maybe": "perhaps to run", "steer": "to decide as it goes", "omit": "left out"}
     said = ", ".join(f"{number} {words.get(action, action)}" for action, number in counts.items())
     return "\n".join([*lines, f"{plan.pipeline}: {said or 'no steps'}; nothing was run"]) + "\n"

@@ -5,6 +5,7 @@ step: each step is a child, which is thrown away. `warm.py` is its other end and
 """
 
 import atexit
+import contextlib
 import ctypes
 import errno
 import gc
@@ -107,8 +108,12 @@ class Zygote:
         return self._spoiled
 
     def _fork(self, request: dict[str, Any], log: int) -> bool:
-        """True in the child, which then leads a session and a group of its own, its output going to `log`."""
+        """True in the child, which then leads a session and a group of its own, its output going to `log`.
+
+        It runs nothing before the runner is told of it: who is not told would start the step once more.
+        """
         ready, told = os.pipe()
+        known, tell = os.pipe()
         child = os.fork()
         if child == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -116,16 +121,23 @@ class Zygote:
             self._libc.prctl(_DIE_WITH_PARENT, signal.SIGKILL)  # a child nobody could tell of must not live on
             os.setsid()
             os.write(told, b"1")
+            os.close(tell)
+            if not os.read(known, 1):
+                os._exit(1)  # the zygote is gone
             os.dup2(log, 1)
             os.dup2(log, 2)
-            for number in {ready, told, log, self._channel.detach()}:
+            for number in {ready, told, known, log, self._channel.detach()}:
                 os.close(number)
             return True
         self._children.add(child)
         os.close(told)
+        os.close(known)
         os.read(ready, 1)  # only what leads its group can be signalled as one
         os.close(ready)
         self._send({"id": request["id"], "pid": child})
+        with contextlib.suppress(BrokenPipeError):
+            os.write(tell, b"1")
+        os.close(tell)
         self._tell_ended()
         return False
 
@@ -133,8 +145,8 @@ class Zygote:
         """Say which children have ended, and leave them zombies: their numbers stay taken until they are reaped."""
         for child in list(self._children):
             found = os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            if found is not None:
-                self._children.discard(child)
+            if found is not None and child in self._children:  # else told meanwhile, by the handler
+                self._children.remove(child)
                 code = found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
                 self._send({"ended": child, "code": code})
 

@@ -341,7 +341,9 @@ def zygotes(folder: Path) -> list[int]:
 def test_a_zygote_that_is_killed_fails_its_steps_and_no_others(go: Go, tmp_path: Path) -> None:
     code = tmp_path / "code"
     code.mkdir()
-    (code / "script.py").write_text("import os, signal, time\nos.kill(os.getppid(), signal.SIGKILL)\ntime.sleep(300)")
+    (code / "script.py").write_text(
+        FORKED + "import signal, time\nassert forked\nos.kill(os.getppid(), signal.SIGKILL)\ntime.sleep(300)"
+    )
     (code / "other.py").write_text("import os\nopen(os.environ['AZURE_ML_OUTPUT_out'], 'w').write('x')")
     a, b = step("a", "python script.py", code=code), step("b", "python other.py", code=code)
     result = go(graph(a, b._replace(after=())), jobs=1)

@@ -98,12 +98,12 @@ class Live:
     def begin(self, graph: Graph, folder: str) -> None:
         self._title = f"{graph.name}  {folder}"
         self._began = time.monotonic()
-        self._names = [(n.name, n.title or n.name, f"{n.verb} using {n.component.name}") for n in graph.nodes]
+        self._names = [(n.name, n.title or n.name, _what(n)) for n in graph.nodes]
         self._live.start()
 
     def add(self, loop: str, nodes: Iterable[Node]) -> None:
         at = max((i for i, (name, _, _) in enumerate(self._names) if f"{name}.".startswith(f"{loop}.")), default=-1)
-        more = [(n.name, n.title or n.name, f"{n.verb} using {n.component.name}") for n in nodes]
+        more = [(n.name, n.title or n.name, _what(n)) for n in nodes]
         self._names = [*self._names[: at + 1], *more, *self._names[at + 1 :]]
 
     def step(self, name: str, state: str, seconds: float, note: str = "") -> None:
@@ -138,6 +138,10 @@ class Live:
             line.append(note or what, style="dim")
             tree.add(line)
         return tree
+
+
+def _what(node: Node) -> str:
+    return f"{node.verb} using {node.component.name}" if node.control is None else node.component.name
 
 
 def spell_seconds(seconds: float) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from mlp_lang.compiler.graph import FromNode, Node
 from mlp_lang.runner.bindings import BindingError, needs, value_ports
 from mlp_lang.runner.expand import is_loop
-from mlp_lang.runner.loops import Loop, decide, gather
+from mlp_lang.runner.loops import Loop, decide, gather, said_of
 from mlp_lang.runner.outcome import Status
 from mlp_lang.runner.selection import needs_of
 
@@ -83,10 +83,10 @@ class Foresight:
             value = decide(node, node.control.condition, self.planner.sources)
         except BindingError as error:
             return self.planner.said(node, "fails", str(error))
-        said = "true" if value else "false"
+        said = said_of(node.control.condition, value)
         for name in node.control.otherwise if value else node.control.then:
-            self._left_out[name] = f"`{node.title or node.name}` is {said}"
-        return self.planner.said(node, "cached", f"it is {said}")
+            self._left_out[name] = said
+        return self.planner.said(node, "cached", said)
 
     def _loop(self, node: Node, unknown: list[str]) -> "Planned":
         planner = self.planner

@@ -30,6 +30,18 @@ def decide(node: Node, condition: Literal | FromInput | FromNode | None, where: 
     return found
 
 
+def said_of(condition: Literal | FromInput | FromNode | None, value: bool) -> str:
+    """For people: what a condition came to."""
+    word = "true" if value else "false"
+    match condition:
+        case FromNode(node=node, port=port):
+            return f"`{node.replace('.', '/')}.{port}` is {word}"
+        case FromInput(name=name):
+            return f"`{name}` is {word}"
+        case _:
+            return f"it is {word}"
+
+
 class Loop:
     """A flat `do_while` or `parallel_for` as it goes. Says which turns are due; is told how their steps end."""
 

@@ -9,7 +9,7 @@ from mlp_lang.compiler.graph import FromNode, Graph, Node
 from mlp_lang.runner import failures, record
 from mlp_lang.runner.bindings import BindingError, needs, value_ports
 from mlp_lang.runner.expand import Turn, is_loop
-from mlp_lang.runner.loops import Loop, decide, ended_by, gather
+from mlp_lang.runner.loops import Loop, decide, ended_by, gather, said_of
 from mlp_lang.runner.outcome import Outcome, Status
 from mlp_lang.runner.progress import Progress
 from mlp_lang.runner.schedule import Schedule
@@ -69,9 +69,9 @@ class Steering:
         value = decide(node, node.control.condition, self.crew.shop.sources)
         known = [self.crew.outcomes[name].status for name in needs(node) if name in self.crew.outcomes]
         status = Status.CACHED if known and all(s is Status.CACHED for s in known) else Status.COMPLETED
-        said = "true" if value else "false"
+        said = said_of(node.control.condition, value)
         passed = node.control.otherwise if value else node.control.then
-        self.pass_over(passed, Outcome(Status.OMITTED, note=f"`{node.title or node.name}` is {said}"))
+        self.pass_over(passed, Outcome(Status.OMITTED, note=said))
         self.crew.end(node.name, Outcome(status, note=said))
 
     def pass_over(self, names: Iterable[str], outcome: Outcome) -> None:

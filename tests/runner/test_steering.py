@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from mlp_lang.decompiler import compile_yaml
 from mlp_lang.runner import RunResult
 
 from runner.hand_made import states
@@ -225,7 +226,7 @@ pipeline said {
         "add { i = item.i }",
         "t = all.out",
         "4 3",
-        r'[{\"i\": 3}, {\"i\": \"2\"}]',
+        r"[{\"i\": 3}, {\"i\": \"2\"}]",
     ),
     each("for each of nothing", "made.o", "add { i = item.i }", "t = all.out", "", "[]"),
     each("for each file in a folder", "made.d", "read { f = item.f }", "t = all.out", "xa xb"),
@@ -515,3 +516,76 @@ jobs:
 """)
     result = go(graph_of(tmp_path, "  step a using round {}", uses='use "round.yml" as round'))
     assert result.folder == "" and "MLP0910" in {d.code for d in result.diagnostics}
+
+
+JOB = """
+type: pipeline
+display_name: steered
+settings: {default_compute: azureml:cpu}
+inputs: {start: "1"}
+outputs: {last: {type: uri_file}, all: {type: mltable}}
+jobs:
+  nested: {type: pipeline, component: ./pipe.yml, inputs: {start: "${{parent.inputs.start}}"}}
+  choice:
+    type: if_else
+    condition: ${{parent.jobs.nested.outputs.again}}
+    true_block: ${{parent.jobs.yes}}
+    false_block: ${{parent.jobs.no}}
+  yes: {type: command, component: ./add.yml}
+  no: {type: command, component: ./add.yml, inputs: {i: "5"}}
+  body: {type: command, component: ./add.yml, inputs: {i: "0"}, outputs: {out: "${{parent.outputs.last}}"}}
+  loop:
+    type: do_while
+    body: ${{parent.jobs.body}}
+    condition: again
+    mapping: {n: i}
+    limits: {max_iteration_count: 5}
+  each:
+    type: parallel_for
+    body: ${{parent.jobs.item}}
+    items: '{"few": {"start": "3"}, "many": {"start": "7"}}'
+    max_concurrency: 1
+    outputs: {out: "${{parent.outputs.all}}"}
+  item: {type: pipeline, component: ./pipe.yml}
+"""
+ADD = """
+type: command
+name: add
+inputs: {i: {type: string, default: "0"}}
+outputs:
+  n: {type: string, is_control: true}
+  again: {type: boolean, is_control: true}
+  out: {type: uri_file}
+environment: azureml:any:1
+command: >-
+  echo $((${{inputs.i}} + 1)) | tee ${{outputs.n}} > ${{outputs.out}};
+  test ${{inputs.i}} -lt 2 && echo true > ${{outputs.again}} || echo false > ${{outputs.again}}
+"""
+PIPE = """
+type: pipeline
+name: pipe
+inputs: {start: {type: string, default: "3"}}
+outputs: {out: {type: uri_file}, again: {type: boolean}}
+jobs:
+  one:
+    type: command
+    component: ./add.yml
+    inputs: {i: "${{parent.inputs.start}}"}
+    outputs: {out: "${{parent.outputs.out}}", again: "${{parent.outputs.again}}"}
+"""
+
+
+def test_a_job_as_azure_ml_has_it(go: Go, tmp_path: Path) -> None:
+    for name, text in (("job", JOB), ("add", ADD), ("pipe", PIPE)):
+        (tmp_path / f"{name}.yml").write_text(text)
+    compiled = compile_yaml(tmp_path / "job.yml")
+    assert compiled.graphs, compiled.diagnostics
+    result = go(compiled.graphs[0])
+    assert result.status == "completed", [d.message for d in result.diagnostics]
+    turns = [f"loop.{turn}.body" for turn in (1, 2, 3)] + ["each.few.item.one", "each.many.item.one"]
+    assert set(states(result)) == {"nested.one", "choice", "yes", "no", "loop", "each", *turns}
+    assert states(result)["no"] == "omitted"
+    folder = Path(result.folder) / "outputs"
+    assert (folder / "last").read_text() == "3\n"
+    assert [(folder / "all" / name).read_text() for name in ("few", "many")] == ["4\n", "8\n"]
+    assert (folder / "all" / "MLTable").read_text() == "type: mltable\npaths:\n  - file: ./few\n  - file: ./many\n"

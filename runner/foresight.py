@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from mlp_lang.compiler.graph import FromNode, Node
 from mlp_lang.runner.bindings import BindingError, needs, value_ports
 from mlp_lang.runner.expand import is_loop
+from mlp_lang.runner.journal import in_order
 from mlp_lang.runner.loops import Loop, decide, gather, said_of
 from mlp_lang.runner.outcome import Status
 from mlp_lang.runner.selection import needs_of
@@ -45,12 +46,8 @@ class Foresight:
 
     def in_order(self, nodes: Iterable[Node]) -> Iterator["Planned"]:
         """What was planned, the steps of a loop behind it."""
-        yield from self._in_order([node.name for node in nodes])
-
-    def _in_order(self, names: Iterable[str]) -> Iterator["Planned"]:
-        for name in names:
+        for name in in_order([node.name for node in nodes], self._inside):
             yield self.planner.made[name]
-            yield from self._in_order(self._inside.get(name, ()))
 
     def step(self, node: Node, unknown: list[str]) -> "Planned | None":
         """What is to be said of a node that steers or is steered; None if it is a step like any other."""

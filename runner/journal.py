@@ -18,7 +18,7 @@ import contextlib
 import json
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -77,6 +77,8 @@ class State:
         self.head: dict[str, Any] = {}
         self.call: dict[str, Any] = {}
         self.steps: dict[str, dict[str, Any]] = {}
+        self.roots: list[str] = []
+        self.inside: dict[str, list[str]] = {}  # loop -> steps of its turns
         self.said: dict[str, dict[str, Any]] = {}  # step -> release, parity, endpoint
         self.processes: dict[str, tuple[int, str]] = {}  # of steps that have not finished
         self.scratch = ""  # the folder in which the TMPDIR of all steps lies
@@ -91,13 +93,16 @@ class State:
             case "run":
                 self.head, self.call, self.tail = dict(event["head"]), dict(event.get("call") or {}), None
                 self.steps = {step["name"]: dict(step) for step in event["steps"]}
+                self.roots, self.inside = list(self.steps), {}
                 self.said = {}
                 self.scratch = str(event.get("scratch", ""))
             case "added":
-                loop = str(event["loop"])
-                self.steps = _with(self.steps, loop, event["steps"])
-                needs = [n for n in self.steps[loop]["needs"] if not (event["alone"] and n.startswith(f"{loop}."))]
-                self.steps[loop]["needs"] = [*needs, *(n for n in event["gives"] if n not in needs)]
+                loop = self.steps[event["loop"]]
+                self.steps.update({step["name"]: dict(step) for step in event["steps"]})
+                self.inside.setdefault(loop["name"], []).extend(step["name"] for step in event["steps"])
+                if event["alone"]:
+                    loop["needs"] = [name for name in loop["needs"] if not name.startswith(f"{loop['name']}.")]
+                loop["needs"] += event["gives"]
             case "started" if name in self.steps:
                 self.steps[name].update(status="running", attempts=event["attempt"])
             case "process" if name in self.steps:
@@ -118,7 +123,7 @@ class State:
             **{key: value for key, value in self.head.items() if key != "privacy"},
             "status": tail.get("status", otherwise),
             "seconds": tail.get("seconds", _between(self.head["started"], self.last)),
-            "steps": list(self.steps.values()),
+            "steps": [self.steps[name] for name in in_order(self.roots, self.inside)],
             "outputs": tail.get("outputs", {}),
             "privacy": privacy,
             "parity": [{**s["parity"], "step": n} for n, s in said if "parity" in s],
@@ -127,15 +132,11 @@ class State:
         }
 
 
-def _with(
-    steps: Mapping[str, dict[str, Any]], loop: str, added: Iterable[Mapping[str, Any]]
-) -> dict[str, dict[str, Any]]:
-    """The steps with those of a turn behind the loop and its earlier turns."""
-    names = list(steps)
-    last = max(i for i, name in enumerate(names) if name == loop or name.startswith(f"{loop}."))
-    found = {name: steps[name] for name in names[: last + 1]}
-    found.update({step["name"]: dict(step) for step in added})
-    return {**found, **{name: steps[name] for name in names[last + 1 :]}}
+def in_order(names: Iterable[str], inside: Mapping[str, list[str]]) -> Iterator[str]:
+    """Names of steps, each loop followed by the steps of its turns."""
+    for name in names:
+        yield name
+        yield from in_order(inside.get(name, ()), inside)
 
 
 def events(folder: str) -> Iterable[dict[str, Any]]:

@@ -59,7 +59,7 @@ def choose(graph: Graph, asked: Selection) -> tuple[Chosen, list[Diagnostic]]:
     for option, given in (("--only", asked.only), ("--from", asked.first), ("--until", asked.until)):
         meant = {name: _meant(name, names) for name in given}
         wanted[option] = [step for steps in meant.values() for step in steps]
-        problems += [_unknown(option, name, list(names)) for name, steps in meant.items() if not steps]
+        problems += [_unknown(option, name, graph) for name, steps in meant.items() if not steps]
     upward = all_needs(graph)
     chosen = set(upward)
     if asked.only:
@@ -105,15 +105,20 @@ def _reversed(along: Mapping[str, list[str]]) -> dict[str, list[str]]:
     return back
 
 
-def _unknown(option: str, name: str, names: list[str]) -> Diagnostic:
-    near = closest(name, names)
-    return Diagnostic(
-        "MLP0920",
-        f"the pipeline has no step `{name}`",
-        _span(f"{option} {name}", len(option) + 1),
-        label="unknown step",
-        help=f"did you mean `{near[0]}`?" if near else f"it has {', '.join(f'`{n}`' for n in names[:12])}",
-    )
+def _unknown(option: str, name: str, graph: Graph) -> Diagnostic:
+    titles = [node.title or node.name for node in graph.nodes]
+    stages = dict.fromkeys(title.rpartition("/")[0] for title in titles if "/" in title)
+    near = closest(name, [*stages, *titles, *(node.name for node in graph.nodes)])
+    loops = {node.title or node.name for node in graph.nodes if node.control is not None and node.control.body}
+    loop = next((t for t in loops if name.replace(".", "/").startswith(f"{t}/")), None)
+    if loop is not None:
+        help = f"a turn of a loop cannot be asked for; `{loop}` is the whole loop"
+    elif near:
+        help = f"did you mean `{near[0]}`?"
+    else:
+        help = f"it has {', '.join(f'`{n}`' for n in titles[:12])}"
+    label, span = "unknown step", _span(f"{option} {name}", len(option) + 1)
+    return Diagnostic("MLP0920", f"the pipeline has no step `{name}`", span, label=label, help=help)
 
 
 def _span(text: str, start: int = 0) -> Span:

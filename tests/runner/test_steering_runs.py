@@ -251,7 +251,7 @@ def test_turns_join_the_live_view(go: Go, tmp_path: Path) -> None:
     live = choose_progress(Terminal())
     assert isinstance(live, Live)
     go(graph_of(tmp_path, BODY, INNER), progress=live)
-    names = [name for name, _, _ in live._names]
+    names = [name for name, _, _ in live._names()]
     assert names == ["outer.one", "outer.two", "r", "r.1.u", "r.2.u", "r.3.u", "w", "yes", "no", *INSIDE[-4:]]
 
 
@@ -280,3 +280,16 @@ def test_many_turns(go: Go, tmp_path: Path) -> None:
     result = go(graph_of(tmp_path, body), jobs=4)
     assert result.status == "completed" and len(result.record["steps"]) == 62
     assert len(step(result, "all")["needs"]) == 60
+
+
+UNKNOWN = (
+    ("outr", "did you mean `outer`?"),
+    ("outer/tow", "did you mean `outer/two`?"),
+    ("r/2/u", "a turn of a loop cannot be asked for; `r` is the whole loop"),
+)
+
+
+@pytest.mark.parametrize(("name", "help"), UNKNOWN)
+def test_steps_that_there_are_not(go: Go, tmp_path: Path, name: str, help: str) -> None:
+    (found,) = go(graph_of(tmp_path, BODY, INNER), select=Selection(only=(name,))).diagnostics
+    assert (found.code, found.help) == ("MLP0920", help)

@@ -8,6 +8,19 @@ from mlp_lang.dsl.diagnostics import Diagnostic, Severity
 from mlp_lang.runner import automl, distribution, failures, serving, spark
 from mlp_lang.runner.bindings import PRIMITIVES
 from mlp_lang.runner.elsewhere import is_remote
+from mlp_lang.runner.expand import everything, flatten
+
+
+def laid_out(graph: Graph, data: Mapping[str, str]) -> tuple[Graph, list[Diagnostic]]:
+    """The Graph without pipelines as nodes, with other paths for its data; and what is wrong."""
+    flat, errors = flatten(graph)
+    flat, problems = with_data(flat, data)
+    return flat, [*errors, *problems]
+
+
+def with_turns(flat: Graph, problems: list[Diagnostic]) -> tuple[Graph, list[Diagnostic]]:
+    """A flat Graph with all that may run in the places of loops, to be checked before; not where it has errors."""
+    return (flat, []) if any(d.severity is Severity.ERROR for d in problems) else everything(flat)
 
 
 def with_data(graph: Graph, data: Mapping[str, str]) -> tuple[Graph, list[Diagnostic]]:

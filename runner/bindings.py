@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from mlp_lang.compiler.graph import Asset, Binding, FromInput, FromNode, Graph, Literal, Node, Parameter, PipelineInput
@@ -41,22 +41,29 @@ class Given(NamedTuple):
 class Sources(NamedTuple):
     """Where values come from: pipeline inputs, and the folders of finished nodes' outputs."""
 
-    inputs: Mapping[str, PipelineInput]
+    inputs: dict[str, PipelineInput]
     facts: Mapping[str, str]  # Facts name -> file
     output: Callable[[str, str], str]  # node, port -> path
-    values: frozenset[tuple[str, str]] = frozenset()  # nodes' ports whose files hold a value
+    values: set[tuple[str, str]]  # nodes' ports whose files hold a value
 
 
 def sources(graph: Graph, facts: Mapping[str, str], output: Callable[[str, str], str]) -> Sources:
-    ports = ((n.name, p) for n in graph.nodes for p in n.component.outputs)
-    values = frozenset((name, p.name) for name, p in ports if p.azure_type in PRIMITIVES)
-    return Sources({i.parameter.name: i for i in graph.inputs}, facts, output, values)
+    return Sources({i.parameter.name: i for i in graph.inputs}, facts, output, set(value_ports(graph.nodes)))
+
+
+def value_ports(nodes: Iterable[Node]) -> Iterator[tuple[str, str]]:
+    """Nodes and those of their ports whose files hold a value."""
+    for node in nodes:
+        yield from ((node.name, p.name) for p in node.component.outputs if p.azure_type in PRIMITIVES)
 
 
 def needs(node: Node) -> dict[str, None]:
     """Names of the nodes that must have succeeded before this one, in order: data, then `after`."""
     found: dict[str, None] = {}
     bindings: list[Binding] = [binding for _, binding in node.inputs]
+    if node.control is not None:  # what a loop goes on by is its body's, and comes later
+        said = (node.control.condition if node.control.body is None else None, node.control.items)
+        bindings += [binding for binding in said if binding is not None]
     if node.deployment is not None:
         bindings.append(node.deployment.model)
     for binding in bindings:
@@ -87,6 +94,32 @@ def given_inputs(node: Node, where: Sources) -> list[Given]:
         if given is not None:
             result.append(given)
     return result
+
+
+def reference_of(text: str) -> FromInput | FromNode | None:
+    """What `${{parent.…}}` refers to, if that is all of a text."""
+    match = _REFERENCE.fullmatch(text.strip())
+    if match is None:
+        return None
+    return FromInput(match["input"]) if match["input"] else FromNode(match["node"], match["port"])
+
+
+_REFERENCE = re.compile(
+    r"\$\{\{\s*parent\.(?:inputs\.(?P<input>[\w./-]+)|jobs\.(?P<node>[\w.-]+)\.outputs\.(?P<port>\w+))\s*\}\}"
+)
+
+
+def text_of(binding: Binding, parameter: Parameter, where: Sources, node: Node) -> str | None:
+    """The text that a value is, also where it stands in a file. Raises BindingError."""
+    given = located(binding, parameter, where, node)
+    if given is None or given.path is None:
+        return given.text if given is not None else None
+    return _written(given.path, parameter, node)
+
+
+def located(binding: Binding, parameter: Parameter, where: Sources, node: Node) -> Given | None:
+    """What a binding is here, of a step or of what steers; None if it has no value. Raises BindingError."""
+    return _given(parameter, binding, where, node)
 
 
 def asset_path(binding: Binding, where: Sources, node: Node) -> str:
@@ -205,7 +238,7 @@ def shown_parameters(graph: Graph) -> tuple[dict[str, object], dict[str, str]]:
     data: dict[str, str] = {}
     for item in graph.inputs:
         match item.value:
-            case Literal(value=value):
+            case Literal(value=value) if "/" not in item.parameter.name:  # those are of pipelines in the pipeline
                 parameters[item.parameter.name] = value
             case Asset(path=path):
                 data[item.parameter.name] = path

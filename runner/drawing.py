@@ -106,7 +106,7 @@ def _tick(seconds: float) -> str:
 
 def _box(step: Mapping[str, Any]) -> dict[str, Any]:
     title = _clip(step["title"])
-    what = _clip(f"{step['verb']} · {step['component']}")
+    what = _clip(f"{step['verb']} · {step.get('note') or step['component']}")
     state = step["status"]
     said = f"{MARKS[state]} {state}"
     if state in ("completed", "failed", "cancelled") and step["seconds"]:

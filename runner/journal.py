@@ -7,6 +7,7 @@ killed run's journal says what had been started and what had finished; what a fi
 | event | written | says |
 |---|---|---|
 | `run` | when a run begins, or goes on | how it was called, and all of the record that is known before |
+| `added` | when a turn of a loop begins | `loop`, the turn's `steps`, which of them it `gives`, `alone` or not |
 | `started` | before an attempt at a step | `step`, `attempt` |
 | `process` | once its process is there | `pid`, and `birth`, by which a later process of that number is told apart |
 | `finished` | when a step has ended and its results are in place | `key`, and the step's part of the record |
@@ -17,7 +18,7 @@ import contextlib
 import json
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -76,6 +77,8 @@ class State:
         self.head: dict[str, Any] = {}
         self.call: dict[str, Any] = {}
         self.steps: dict[str, dict[str, Any]] = {}
+        self.roots: list[str] = []
+        self.inside: dict[str, list[str]] = {}  # loop -> steps of its turns
         self.said: dict[str, dict[str, Any]] = {}  # step -> release, parity, endpoint
         self.processes: dict[str, tuple[int, str]] = {}  # of steps that have not finished
         self.scratch = ""  # the folder in which the TMPDIR of all steps lies
@@ -90,8 +93,16 @@ class State:
             case "run":
                 self.head, self.call, self.tail = dict(event["head"]), dict(event.get("call") or {}), None
                 self.steps = {step["name"]: dict(step) for step in event["steps"]}
+                self.roots, self.inside = list(self.steps), {}
                 self.said = {}
                 self.scratch = str(event.get("scratch", ""))
+            case "added":
+                loop = self.steps[event["loop"]]
+                self.steps.update({step["name"]: dict(step) for step in event["steps"]})
+                self.inside.setdefault(loop["name"], []).extend(step["name"] for step in event["steps"])
+                if event["alone"]:
+                    loop["needs"] = [name for name in loop["needs"] if not name.startswith(f"{loop['name']}.")]
+                loop["needs"] += event["gives"]
             case "started" if name in self.steps:
                 self.steps[name].update(status="running", attempts=event["attempt"])
             case "process" if name in self.steps:
@@ -112,13 +123,20 @@ class State:
             **{key: value for key, value in self.head.items() if key != "privacy"},
             "status": tail.get("status", otherwise),
             "seconds": tail.get("seconds", _between(self.head["started"], self.last)),
-            "steps": list(self.steps.values()),
+            "steps": [self.steps[name] for name in in_order(self.roots, self.inside)],
             "outputs": tail.get("outputs", {}),
             "privacy": privacy,
             "parity": [{**s["parity"], "step": n} for n, s in said if "parity" in s],
             "endpoints": [s["endpoint"] for _, s in said if "endpoint" in s],
             "tracking": tail.get("tracking"),
         }
+
+
+def in_order(names: Iterable[str], inside: Mapping[str, list[str]]) -> Iterator[str]:
+    """Names of steps, each loop followed by the steps of its turns."""
+    for name in names:
+        yield name
+        yield from in_order(inside.get(name, ()), inside)
 
 
 def events(folder: str) -> Iterable[dict[str, Any]]:

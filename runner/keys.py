@@ -11,6 +11,7 @@ from mlp_lang.runner import automl, code, distribution, serving, spark
 from mlp_lang.runner.bindings import Given
 from mlp_lang.runner.content import Memory, digest_text
 from mlp_lang.runner.environment import NEEDED, environment_of, requirements
+from mlp_lang.runner.expand import releases
 from mlp_lang.runner.rooms import Rooms
 from mlp_lang.runner.store import FORMAT
 
@@ -58,7 +59,7 @@ def key_of(node: Node, given: list[Given], check: "serving.Check | None", known:
         "variables": node.run.environment_variables,
     }
     read: list[dict[str, str]] = []
-    if any(release.node == node.name for release in known.graph.privacy.releases):
+    if releases(node, known.graph):
         document["release"] = node.name  # two releases in one program are two draws, even if nothing else differs
     if check is not None:
         document["check"] = [serving.FORMAT, check.endpoint, check.deployment, check.variables]

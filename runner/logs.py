@@ -50,12 +50,14 @@ def _chosen(steps: Sequence[dict[str, Any]], names: Sequence[str]) -> list[dict[
     known = {s["name"]: s for s in steps}
     for s in steps:
         known.setdefault(s["title"], s)
+    parts = {name: [s for s in steps if s["name"].startswith(name.replace("/", ".") + ".")] for name in names}
     for name in names:
-        if name not in known:
+        if name not in known and not parts[name]:
             near = closest(name, known)
             hint = f"did you mean `{near[0]}`?" if near else f"it has {', '.join(s['name'] for s in steps)}"
             raise NoStepError(f"the run has no step `{name}`; {hint}")
-    return [known[name] for name in dict.fromkeys(names)]
+    found = [s for name in names for s in ([known[name]] if name in known else []) + parts[name]]
+    return [known[name] for name in dict.fromkeys(s["name"] for s in found)]
 
 
 def _going(record: dict[str, Any], names: Sequence[str]) -> bool:

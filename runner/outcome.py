@@ -9,7 +9,7 @@ from mlp_lang.dsl.diagnostics import Diagnostic
 class Status(Enum):
     """How a step ended. `cached` means that an earlier run's result, or a resumed run's own, was taken.
 
-    `omitted` is a step that was not asked for.
+    `omitted` is a step that was not asked for, or that a condition left out.
     """
 
     COMPLETED = "completed"
@@ -29,6 +29,7 @@ class Outcome(NamedTuple):
 
     `key` is what decided it, `read` the data that went in (name, source, digest), `started` the monotonic clock when it
     began, `resources` what the attempt that made its results used, then or now.
+    `note` is what of it no figure says: what a condition came to, how many turns there were, why it was left out.
     `metrics`, `gates`, `release`, `parity` and `endpoint` are what its outputs say, else None or empty.
     """
 
@@ -48,6 +49,7 @@ class Outcome(NamedTuple):
     read: tuple[dict[str, str], ...] = ()
     started: float | None = None
     resources: dict[str, Any] | None = None
+    note: str = ""
 
 
 class RunResult(NamedTuple):

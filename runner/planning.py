@@ -9,31 +9,20 @@ from mlp_lang.compiler.graph import Graph, Node
 from mlp_lang.compiler.order import sort
 from mlp_lang.dsl.diagnostics import Diagnostic, Severity
 from mlp_lang.runner import environment, failures, serving
-from mlp_lang.runner.asked import forced, unrunnable, with_data
+from mlp_lang.runner.asked import forced, laid_out, unrunnable, with_turns
 from mlp_lang.runner.bindings import BindingError, given_inputs, sources
 from mlp_lang.runner.content import Memory, digest_text
 from mlp_lang.runner.elsewhere import at_home
 from mlp_lang.runner.facts import spell_facts
 from mlp_lang.runner.folder import home_folder
+from mlp_lang.runner.foresight import Foresight, Planned
 from mlp_lang.runner.keys import Key, Known, changes, key_of
 from mlp_lang.runner.local import NOTHING, Local
 from mlp_lang.runner.places import earlier_runs, last_entries
 from mlp_lang.runner.rooms import INSTALLED, Rooms, prepare
-from mlp_lang.runner.selection import EVERYTHING, Chosen, Selection, all_needs, choose
+from mlp_lang.runner.selection import EVERYTHING, Chosen, Selection, all_needs, choose, going
 from mlp_lang.runner.steps import ports_of
 from mlp_lang.runner.store import Cache, Stored, load
-
-
-class Planned(NamedTuple):
-    """One step. `action` is run, maybe (if what it needs gives something new), cached, lacks, fails or omit."""
-
-    name: str
-    title: str
-    verb: str
-    component: str
-    action: str
-    why: str
-    seconds: float | None  # what it took when it last ran
 
 
 class Plan(NamedTuple):
@@ -68,16 +57,19 @@ def plan(
 ) -> Plan:
     """What `run` with the same arguments would do now. Raises nothing for a user's mistake: see the diagnostics."""
     where = home_folder(os.fspath(home) if home is not None else None)
-    graph, problems = with_data(graph, data or {})
+    graph, problems = laid_out(graph, data or {})
     chosen, unknown = choose(graph, select)
     graph, remote = at_home(graph, local or NOTHING, chosen.run | chosen.taken)
     if unknown:
         return Plan(graph.name, graph.profile, (), tuple(unknown))
     have = environment.installed()
-    lack = failures.lacking(environment.check(graph, have)) if rooms == INSTALLED else []
-    places, problems_there = prepare(rooms, graph, chosen.run | chosen.taken, where, lambda _: None, build=False)
-    found = [*problems, *remote, *lack, *problems_there, *unrunnable(graph, have)]
-    steps, lacks = _Planner(graph, chosen, folder, resume, where, have, cache, force or forced(graph), places).plan()
+    whole, deeper = with_turns(graph, problems)
+    lack = failures.lacking(environment.check(whole, have)) if rooms == INSTALLED else []
+    places, unbuilt = prepare(rooms, whole, going(whole, chosen), where, lambda _: None, build=False)
+    found = [*problems, *deeper, *remote, *lack, *unbuilt, *unrunnable(whole, have)]
+    if any(d.code == "MLP0910" or d.severity is Severity.ERROR for d in (*problems, *deeper)):
+        return Plan(graph.name, graph.profile, (), tuple(found))
+    steps, lacks = Planner(graph, chosen, folder, resume, where, have, cache, force or forced(graph), places).plan()
     return Plan(graph.name, graph.profile, steps, (*found, *lacks))
 
 
@@ -93,10 +85,12 @@ def lacking(
     rooms: Rooms,
 ) -> list[Diagnostic]:
     """The steps that are to be taken from earlier runs and are known not to be there."""
-    return _Planner(graph, chosen, folder, resume, home, have, cache, force, rooms).plan()[1]
+    return Planner(graph, chosen, folder, resume, home, have, cache, force, rooms).plan()[1]
 
 
-class _Planner:
+class Planner:
+    """What would happen to each step, and what of their results is there."""
+
     def __init__(
         self,
         graph: Graph,
@@ -117,63 +111,76 @@ class _Planner:
         self.force = force
         self.cache = Cache(os.path.join(home, "cache"), cache)
         self.earlier = earlier_runs(home, graph.name, but=place) if chosen.taken else ()
+        self.made: dict[str, Planned] = {}
+        self.lacks: list[Diagnostic] = []
         self.known: dict[str, str] = {}
         self.places: dict[tuple[str, str], str] = {}
         facts = {}
         for item in graph.facts:
             facts[item.name] = path = os.path.join(home, "facts", f"{item.name}.json")  # a name: there is no such file
             self.known[path] = digest_text(spell_facts(item))
-        self.sources = sources(graph, facts, lambda node, port: self.places[node, port])
+        self.sources = sources(graph, facts, self._output)
         self.memory = Memory(os.path.join(home, "digests.db"), read_only=True)
         self.about = Known(graph, self.memory, self.known, have, rooms)
+        self.run = set(chosen.run)
+        self.taken = set(chosen.taken)
+        self.foresight = Foresight(self)
 
     def plan(self) -> tuple[tuple[Planned, ...], list[Diagnostic]]:
-        nodes = {node.name: node for node in self.graph.nodes}
-        needs = all_needs(self.graph)
-        made: dict[str, Planned] = {}
-        lacks = []
         try:
-            for name in sort(nodes, lambda n: needs[n])[0]:
-                unknown = [n for n in needs[name] if made[n].action != "cached"]
-                made[name] = step = self._step(nodes[name], unknown)
-                if step.action == "lacks" and not any(made[n].action == "lacks" for n in unknown):
-                    lacks.append(failures.not_there(nodes[name], step.why))
+            self.walk(self.graph.nodes, all_needs(self.graph))
         finally:
             self.memory.close()
-        return tuple(made[name] for name in nodes), lacks
+            self.foresight.close()
+        return tuple(self.foresight.in_order(self.graph.nodes)), self.lacks
+
+    def walk(self, steps: tuple[Node, ...], needs: Mapping[str, list[str]]) -> None:
+        """Plan steps, each after what it needs."""
+        nodes = {node.name: node for node in steps}
+        made = self.made
+        for name in sort(nodes, lambda n: needs[n])[0]:
+            node = nodes[name]
+            unknown = [n for n in needs[name] if made[n].action != "cached"]
+            made[name] = step = self.foresight.step(node, unknown) or self._step(node, unknown)
+            if step.action == "lacks" and not any(made[n].action == "lacks" for n in unknown):
+                self.lacks.append(failures.not_there(node, step.why))
 
     def _step(self, node: Node, unknown: list[str]) -> Planned:
-        taken = node.name in self.chosen.taken
-        if not taken and node.name not in self.chosen.run:
-            return self._said(node, "omit", "not asked for")
+        taken = node.name in self.taken
         once = not node.component.deterministic and node.deployment is None
         if serving.elsewhere(node):
-            return self._said(node, "run", "it does nothing here")
+            return self.said(node, "run", "it does nothing here")
         if unknown:
             names = ", ".join(f"`{name}`" for name in unknown)
-            if taken and any(name in self.chosen.taken for name in unknown):
-                return self._said(node, "lacks", f"{names} is not there")
+            if taken and any(name in self.taken for name in unknown):
+                return self.said(node, "lacks", f"{names} is not there")
             if once or self.force:
-                return self._said(node, "run", _ONCE if once else _FORCED)
+                return self.said(node, "run", _ONCE if once else _FORCED)
             if next(last_entries(self.home, self.graph.name, node.name), None) is None:
-                return self._said(node, "run", _NEVER)
-            return self._said(node, "maybe", f"it needs {names}, and runs if that gives something new")
+                return self.said(node, "run", _NEVER)
+            return self.said(node, "maybe", f"it needs {names}, and runs if that gives something new")
         try:
             given = given_inputs(node, self.sources) if node.deployment is None else []
             check = serving.plan(node, self.graph, self.sources) if node.deployment is not None else None
             key = key_of(node, given, check, self.about)
         except (BindingError, OSError) as error:
-            return self._said(node, "fails", str(error))
+            return self.said(node, "fails", str(error))
         stored, where = self._find(node, key.text, once, taken)
         if stored is not None:
             for port in ports_of(node):
                 path = os.path.join(stored.folder, "outputs", port.name)
                 self.places[node.name, port.name] = path
                 self.known[path] = stored.digests[port.name]
-            return self._said(node, "cached", where, stored.seconds)
+            return self.said(node, "cached", where, stored.seconds)
         if taken:
-            return self._said(node, "lacks", self._why(node, key))
-        return self._said(node, "run", _ONCE if once else _FORCED if self.force else self._why(node, key))
+            return self.said(node, "lacks", self._why(node, key))
+        return self.said(node, "run", _ONCE if once else _FORCED if self.force else self._why(node, key))
+
+    def _output(self, node: str, port: str) -> str:
+        path = self.places.get((node, port))
+        if path is None:
+            raise BindingError("MLP0907", f"`{node}` gives no `{port}`")
+        return path
 
     def _find(self, node: Node, key: str, once: bool, taken: bool) -> tuple[Stored | None, str]:
         if self.folder:
@@ -200,7 +207,7 @@ class _Planner:
                 return f"changed: {', '.join(changes(parts, key.parts)) or 'something that was not noted'}"
         return _NEVER
 
-    def _said(self, node: Node, action: str, why: str, seconds: float | None = None) -> Planned:
+    def said(self, node: Node, action: str, why: str, seconds: float | None = None) -> Planned:
         if seconds is None and action in ("run", "maybe"):
             entry = next(last_entries(self.home, self.graph.name, node.name), {})
             seconds = entry.get("seconds")
@@ -217,7 +224,7 @@ def refused(plan: Plan) -> bool:
     return any(d.severity is Severity.ERROR for d in plan.diagnostics)
 
 
-_MARKS = {"run": "run", "maybe": "maybe", "cached": "cached", "lacks": "lacks", "fails": "FAILS", "omit": "-"}
+_MARKS = {"fails": "FAILS", "omit": "-"}
 
 
 def spell_plan(plan: Plan) -> str:
@@ -228,8 +235,8 @@ def spell_plan(plan: Plan) -> str:
     lines = []
     for step in plan.steps:
         took = f" (took {spell_seconds(step.seconds)})" if step.seconds is not None else ""
-        lines.append(f"{_MARKS[step.action]:<6}  {step.title:<{width}}  {step.why}{took}")
+        lines.append(f"{_MARKS.get(step.action, step.action):<6}  {step.title:<{width}}  {step.why}{took}")
     counts = plan.document()["counts"]
-    words = {"run": "to run", "maybe": "perhaps to run", "cached": "cached", "omit": "left out"}
+    words = {"run": "to run", "maybe": "perhaps to run", "steer": "to decide as it goes", "omit": "left out"}
     said = ", ".join(f"{number} {words.get(action, action)}" for action, number in counts.items())
     return "\n".join([*lines, f"{plan.pipeline}: {said or 'no steps'}; nothing was run"]) + "\n"

@@ -2,16 +2,19 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TextIO
 
-from mlp_lang.compiler.graph import Graph
+from mlp_lang.compiler.graph import Graph, Node
 
 
 class Progress(Protocol):
     """What the runner tells. `state` is waiting, running, completed, cached, failed, skipped, cancelled or omitted."""
 
     def begin(self, graph: Graph, folder: str) -> None: ...
+
+    def add(self, loop: str, nodes: Iterable[Node]) -> None:
+        """Further steps: those of a turn of a loop."""
 
     def step(self, name: str, state: str, seconds: float, note: str = "") -> None: ...
 
@@ -24,6 +27,8 @@ class Silent:
     """Says nothing."""
 
     def begin(self, graph: Graph, folder: str) -> None: ...
+
+    def add(self, loop: str, nodes: Iterable[Node]) -> None: ...
 
     def step(self, name: str, state: str, seconds: float, note: str = "") -> None: ...
 
@@ -43,6 +48,9 @@ class Plain:
         self._titles = {node.name: node.title or node.name for node in graph.nodes}
         self.say(f"{graph.name}: {len(graph.nodes)} steps, in {folder}")
 
+    def add(self, loop: str, nodes: Iterable[Node]) -> None:
+        self._titles.update({node.name: node.title or node.name for node in nodes})
+
     def step(self, name: str, state: str, seconds: float, note: str = "") -> None:
         words = {
             "running": "started",
@@ -51,6 +59,7 @@ class Plain:
             "failed": f"failed after {spell_seconds(seconds)}",
             "skipped": "skipped",
             "cancelled": "cancelled",
+            **({"omitted": "left out"} if note else {}),
         }
         if state in words:
             self.say(f"{self._titles.get(name, name)} … {words[state]}{f': {note}' if note else ''}")
@@ -81,7 +90,9 @@ class Live:
 
         self._title = ""
         self._began = 0.0
-        self._names: list[tuple[str, str, str]] = []
+        self._roots: list[str] = []
+        self._shown: dict[str, tuple[str, str, str]] = {}  # name, title, what it is
+        self._inside: dict[str, list[str]] = {}  # loop -> steps of its turns
         self._states: dict[str, tuple[str, float, str]] = {}
         self._console = Console(file=stream)
         self._live = RichLive(get_renderable=self._draw, console=self._console, refresh_per_second=8)
@@ -89,8 +100,13 @@ class Live:
     def begin(self, graph: Graph, folder: str) -> None:
         self._title = f"{graph.name}  {folder}"
         self._began = time.monotonic()
-        self._names = [(n.name, n.title or n.name, f"{n.verb} using {n.component.name}") for n in graph.nodes]
+        self._roots = [n.name for n in graph.nodes]
+        self._shown = {n.name: (n.name, n.title or n.name, _what(n)) for n in graph.nodes}
         self._live.start()
+
+    def add(self, loop: str, nodes: Iterable[Node]) -> None:
+        self._shown.update({n.name: (n.name, n.title or n.name, _what(n)) for n in nodes})
+        self._inside.setdefault(loop, []).extend(n.name for n in nodes)
 
     def step(self, name: str, state: str, seconds: float, note: str = "") -> None:
         self._states[name] = (state, time.monotonic() if state == "running" else seconds, note)
@@ -101,19 +117,25 @@ class Live:
     def end(self) -> None:
         self._live.stop()
 
+    def _names(self) -> list[tuple[str, str, str]]:
+        from mlp_lang.runner.journal import in_order
+
+        return [self._shown[name] for name in in_order(self._roots, self._inside)]
+
     def _draw(self) -> Any:
         from rich.text import Text
         from rich.tree import Tree
 
         now = time.monotonic()
         tree = Tree(Text(f"{self._title}  ", style="bold").append(spell_seconds(now - self._began), style="dim"))
-        width = max((len(title) for _, title, _ in self._names), default=0)
-        shown = self._names
+        names = self._names()
+        width = max((len(title) for _, title, _ in names), default=0)
+        shown = names
         if len(shown) > self._console.height - 4:  # what moves is seen; the rest is counted
             moving = [x for x in shown if self._states.get(x[0], ("waiting",))[0] in ("running", "failed")]
             shown = moving[-(self._console.height - 5) :]
-            done = sum(self._states.get(x[0], ("waiting",))[0] in ("completed", "cached") for x in self._names)
-            tree.add(Text(f"{done} of {len(self._names)} done", style="dim"))
+            done = sum(self._states.get(x[0], ("waiting",))[0] in ("completed", "cached") for x in names)
+            tree.add(Text(f"{done} of {len(names)} done", style="dim"))
         for name, title, what in shown:
             state, seconds, note = self._states.get(name, ("waiting", 0.0, ""))
             mark, style = self.MARKS[state]
@@ -124,6 +146,10 @@ class Live:
             line.append(note or what, style="dim")
             tree.add(line)
         return tree
+
+
+def _what(node: Node) -> str:
+    return f"{node.verb} using {node.component.name}" if node.control is None else node.component.name
 
 
 def spell_seconds(seconds: float) -> str:

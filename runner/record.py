@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mlp_lang import __version__
@@ -11,13 +11,13 @@ from mlp_lang.dsl.diagnostics import Diagnostic
 from mlp_lang.dsl.source import Span
 from mlp_lang.runner.automl import STANDS_IN
 from mlp_lang.runner.environment import environment_of, requirements
+from mlp_lang.runner.expand import everything
 from mlp_lang.runner.outcome import Outcome, Status
-from mlp_lang.runner.selection import all_needs
 
 
 def head(graph: Graph, started: str, jobs: int, have: Mapping[str, str]) -> dict[str, Any]:
     """All of the record that is known before a step runs, but for its parameters and data."""
-    wanted = sorted({r.name for node in graph.nodes for r in requirements(environment_of(node))})
+    wanted = sorted({r.name for node in everything(graph)[0].nodes for r in requirements(environment_of(node))})
     return {
         "format": 1,
         "mlp": __version__,
@@ -41,9 +41,8 @@ def head(graph: Graph, started: str, jobs: int, have: Mapping[str, str]) -> dict
     }
 
 
-def stubs(graph: Graph, folder: str) -> list[dict[str, Any]]:
+def stubs(nodes: Iterable[Node], needs: Mapping[str, list[str]], folder: str) -> list[dict[str, Any]]:
     """The steps' part of the record, before anything is known of them."""
-    needs = all_needs(graph)
     return [
         {
             "name": node.name,
@@ -54,7 +53,7 @@ def stubs(graph: Graph, folder: str) -> list[dict[str, Any]]:
             **({"stands_in": STANDS_IN} if node.kind == "automl" else {}),
             **_result(node, None, folder, 0.0),
         }
-        for node in graph.nodes
+        for node in nodes
     ]
 
 
@@ -82,6 +81,7 @@ def _result(node: Node, outcome: Outcome | None, folder: str, clock: float) -> d
         "digests": found.digests,
         "metrics": found.metrics,
         "gates": list(found.gates),
+        "note": found.note or None,
         "error": _error(found.diagnostic),
     }
 

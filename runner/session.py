@@ -6,8 +6,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
@@ -15,12 +16,12 @@ from typing import Any, NamedTuple
 from mlp_lang.compiler.graph import Graph, Node
 from mlp_lang.dsl.diagnostics import Diagnostic, Severity
 from mlp_lang.runner import environment, failures, record, serving
-from mlp_lang.runner.asked import forced, unrunnable, with_data
+from mlp_lang.runner.asked import forced, laid_out, unrunnable, with_turns
 from mlp_lang.runner.bindings import BindingError, asset_path, shown_parameters, sources
 from mlp_lang.runner.content import Memory, place_whole
 from mlp_lang.runner.control import Control
-from mlp_lang.runner.distribution import processes
 from mlp_lang.runner.elsewhere import at_home
+from mlp_lang.runner.expand import releases
 from mlp_lang.runner.facts import write_facts
 from mlp_lang.runner.folder import FolderError, RunFolder, Scratch, home_folder, make_home, open_again, open_new
 from mlp_lang.runner.journal import Journal
@@ -32,7 +33,9 @@ from mlp_lang.runner.progress import Progress, Silent
 from mlp_lang.runner.resources import Watch
 from mlp_lang.runner.rooms import HERE, INSTALLED
 from mlp_lang.runner.rooms import prepare as prepare_rooms
-from mlp_lang.runner.selection import EVERYTHING, Chosen, Selection, all_needs, choose
+from mlp_lang.runner.schedule import Schedule
+from mlp_lang.runner.selection import EVERYTHING, Chosen, Selection, all_needs, choose, going, runs
+from mlp_lang.runner.steering import Crew, Steering
 from mlp_lang.runner.steps import Shop, execute
 from mlp_lang.runner.store import Cache
 from mlp_lang.runner.tracking import Tracking
@@ -89,25 +92,26 @@ def run(
     steps or the file system do wrong: it is in the result's diagnostics.
     """
     where = home_folder(os.fspath(home) if home is not None else None)
-    graph, problems = with_data(graph, data or {})
+    graph, problems = laid_out(graph, data or {})
     chosen, unknown = choose(graph, select)
     graph, remote = at_home(graph, local or NOTHING, chosen.run | chosen.taken)
     if unknown:
         return RunResult("failed", "", {}, {}, tuple(unknown))
     force = force or forced(graph)
     have = environment.installed()
-    lacks = failures.lacking(environment.check(graph, have)) if rooms == INSTALLED else []
-    findings = [*problems, *remote, *lacks, *unrunnable(graph, have)]
+    whole, deeper = with_turns(graph, problems)
+    lacks = failures.lacking(environment.check(whole, have)) if rooms == INSTALLED else []
+    findings = [*problems, *deeper, *remote, *lacks, *unrunnable(whole, have)]
     if force:
-        drawn = {release.node for release in graph.privacy.releases} & chosen.run
-        findings += [failures.drawn_anew(node) for node in graph.nodes if node.name in drawn]
+        drawn = [node for node in whole.nodes if releases(node, whole) and runs(node.name, chosen)]
+        findings += [failures.drawn_anew(node) for node in drawn]
     if any(d.severity is Severity.ERROR for d in findings):
         return RunResult("failed", "", {}, {}, tuple(findings))
     try:
         if rooms != INSTALLED:
             make_home(where)
         say = (progress or Silent()).say
-        places, lacks = prepare_rooms(rooms, graph, chosen.run | chosen.taken, where, say)
+        places, lacks = prepare_rooms(rooms, whole, going(whole, chosen), where, say)
         findings += lacks
         if any(d.severity is Severity.ERROR for d in lacks):
             return RunResult("failed", "", {}, {}, tuple(findings))
@@ -197,6 +201,7 @@ class _Session:
         self.control = Control(lambda: self.events.put(_Event("wake")))
         self.outcomes: dict[str, Outcome] = {}
         self.running: set[str] = set()
+        self.schedule = Schedule(self.jobs, lambda node: processes(node, self.graph))
         self.started = datetime.now(UTC)
         self.clock = time.monotonic()
         self.journal = Journal(folder.path)
@@ -223,7 +228,7 @@ class _Session:
             self.tracking,
             warden,
             have,
-            sources(graph, facts, lambda node, port: self.outcomes[node].outputs[port]),
+            sources(graph, facts, self._output),
             known,
             resume,
             shell,
@@ -231,11 +236,12 @@ class _Session:
             self.journal,
             Watch(),
             False,
-            frozenset(),
+            set(),
             (),
             1.0,
             zygotes,
-            {},
+            self.nodes,
+            self.schedule.feeds,
             set(),
             scratch.discard,
             HERE,
@@ -246,7 +252,7 @@ class _Session:
         self.shop = self.shop._replace(
             watch=Watch(memory),
             force=force,
-            taken=chosen.taken,
+            taken=set(chosen.taken),
             earlier=earlier_runs(self.home, self.graph.name, self.folder.path) if chosen.taken else (),
             backoff=backoff,
         )
@@ -257,7 +263,7 @@ class _Session:
         }
         head = record.head(self.graph, self.started.isoformat(timespec="milliseconds"), self.jobs, self.shop.versions)
         head.update(parameters=self.parameters, data=self.data)
-        steps = record.stubs(self.graph, self.folder.path)
+        steps = record.stubs(self.graph.nodes, all_needs(self.graph), self.folder.path)
         self.journal.append(
             "run", sync=True, head=head, steps=steps, call=call, resumed=self.shop.resume, scratch=self.scratch.path
         )
@@ -265,6 +271,19 @@ class _Session:
             raise self.journal.problem
         for name, outcome in self.outcomes.items():
             self._write(name, outcome)
+        self.steering = Steering(
+            Crew(
+                self.graph,
+                self.shop,
+                self.nodes,
+                self.outcomes,
+                self.schedule,
+                self.progress,
+                self._ended,
+                self._settle,
+                self._apart,
+            )
+        )
 
     def run(self) -> RunResult:
         """Schedule until nothing runs and nothing can; then write what is left to write."""
@@ -308,26 +327,15 @@ class _Session:
         return RunResult(status, self.folder.path, made, self.outcomes, (*self.findings, *ended))
 
     def _loop(self) -> None:
-        nodes = {name: node for name, node in self.nodes.items() if name not in self.outcomes}
-        waits = {name: set(others) & nodes.keys() for name, others in all_needs(self.graph).items() if name in nodes}
-        feeds: dict[str, list[str]] = {name: [] for name in nodes}
-        for name, others in waits.items():
-            for other in others:
-                feeds[other].append(name)
-        self.shop.feeds.update(feeds)
-        position = {name: i for i, name in enumerate(nodes)}
-        ready = [name for name in nodes if not waits[name]]
-        weights = {name: min(self.jobs, processes(node, self.graph)) for name, node in nodes.items()}
-        free = self.jobs
+        nodes = [node for name, node in self.nodes.items() if name not in self.outcomes]
+        self.schedule.add(nodes, all_needs(self.graph), self.outcomes.__contains__)
         while True:
-            while ready and not self.control.cancelled:
-                fitting = next((name for name in ready if weights[name] <= free), None)
-                if fitting is None:
-                    break
-                ready.remove(fitting)
-                free -= weights[fitting]
-                self.running.add(fitting)
-                threading.Thread(target=self._work, args=(nodes[fitting],), name=fitting, daemon=True).start()
+            while not self.control.cancelled and (node := self.schedule.next()) is not None:
+                if node.control is not None:
+                    self.steering.start(node)
+                    self.steering.go_on()
+                else:
+                    self._apart(node.name, partial(self._execute, node))
             if not self.running:
                 break
             event = self._next()
@@ -338,29 +346,39 @@ class _Session:
             elif event.kind == "signal":
                 self._stop(event.number)
             elif event.outcome is not None:
-                self.running.discard(event.name)
-                free += weights[event.name]
-                self._settle(event.name, event.outcome)
-                if event.outcome.status.succeeded:
-                    for other in feeds[event.name]:
-                        waits[other].discard(event.name)
-                        if not waits[other] and other not in self.outcomes:
-                            ready.append(other)
-                    ready.sort(key=position.__getitem__)
-                elif not self.control.cancelled:
-                    self._skip(event.name, feeds)
+                self._ended(event.name, event.outcome)
+                if not self.control.cancelled:
+                    self.steering.go_on()
         rest = Status.CANCELLED if self.control.cancelled else Status.SKIPPED
-        for name in nodes:
+        for name in self.nodes:
             if name not in self.outcomes:
                 self._settle(name, Outcome(rest))
 
-    def _work(self, node: Node) -> None:
+    def _execute(self, node: Node) -> Outcome:
+        return execute(node, self.shop, self.control, lambda: self.events.put(_Event("started", node.name)))
+
+    def _apart(self, name: str, work: Callable[[], Outcome]) -> None:
+        """Do something for a step in a thread of its own; its outcome is an event."""
+        self.running.add(name)
+        threading.Thread(target=self._work, args=(self.nodes[name], work), name=name, daemon=True).start()
+
+    def _work(self, node: Node, work: Callable[[], Outcome]) -> None:
         try:
-            outcome = execute(node, self.shop, self.control, lambda: self.events.put(_Event("started", node.name)))
+            outcome = work()
         except Exception as error:  # a thread that died silently would leave the run waiting for ever
             text = f"`{node.title or node.name}` could not be run: {type(error).__name__}: {error}"
             outcome = Outcome(Status.FAILED, diagnostic=Diagnostic("MLP0902", text, failures.place(node)))
         self.events.put(_Event("ended", node.name, outcome))
+
+    def _ended(self, name: str, outcome: Outcome) -> None:
+        """A step has ended: what follows from it for others."""
+        self.running.discard(name)
+        self.schedule.free(name)
+        self._settle(name, outcome)
+        if outcome.status.succeeded:
+            self.schedule.succeeded(name, self.outcomes.__contains__)
+        elif not self.control.cancelled:
+            self.steering.pass_over(self.schedule.feeds[name], Outcome(Status.SKIPPED))
 
     def _next(self) -> _Event | None:
         """The next event; None once a deadline has passed and its step was told."""
@@ -381,19 +399,13 @@ class _Session:
         self.shop.zygotes.give_up()
         self.control.set_deadline(time.monotonic() + self.grace)
 
-    def _skip(self, name: str, feeds: Mapping[str, list[str]]) -> None:
-        pending = list(feeds[name])
-        while pending:
-            other = pending.pop(0)
-            if other not in self.outcomes:
-                self._settle(other, Outcome(Status.SKIPPED))
-                pending += feeds[other]
-
     def _settle(self, name: str, outcome: Outcome) -> None:
         self.outcomes[name] = outcome
-        note = outcome.diagnostic.label or outcome.diagnostic.message if outcome.diagnostic is not None else ""
+        said = outcome.diagnostic
+        note = outcome.note if said is None else said.label or said.message
         self.progress.step(name, outcome.status.value, outcome.seconds, note)
         self._write(name, outcome)
+        self.steering.ended(name, outcome.status)
         if self.journal.problem is not None and not self.control.cancelled:
             self.progress.say("the journal cannot be written: stopping")
             self.control.stop_all(signal.SIGTERM)
@@ -441,10 +453,18 @@ class _Session:
             if output.source is None:
                 continue
             outcome = self.outcomes.get(output.source.node)
-            if outcome is not None and outcome.status.succeeded:
+            if outcome is not None and output.source.port in outcome.outputs:
                 target = os.path.join(self.folder.path, "outputs", output.name)
                 os.makedirs(os.path.dirname(target), exist_ok=True)
                 place_whole(outcome.outputs[output.source.port], target)
+
+    def _output(self, name: str, port: str) -> str:
+        """The path of what a step gave. Raises BindingError."""
+        outcome = self.outcomes.get(name)
+        if outcome is None or port not in outcome.outputs:
+            title = self.nodes[name].title if name in self.nodes else name
+            raise BindingError("MLP0907", f"`{title}` gave no `{port}` in this run")
+        return outcome.outputs[port]
 
     def _endpoint(self, node: Node) -> dict[str, Any] | None:
         outcome = self.outcomes.get(node.name)

@@ -53,11 +53,12 @@ class Shop(NamedTuple):
     journal: Journal
     watch: Watch
     force: bool  # look nothing up in the cache
-    taken: frozenset[str]  # steps that are looked up and never run
+    taken: set[str]  # steps that are looked up and never run
     earlier: tuple[str, ...]  # folders of earlier runs of the pipeline, newest first, in which those are looked for
     backoff: float  # seconds before the first retry; twice as many before each further one
     zygotes: Zygotes
-    feeds: dict[str, list[str]]  # node -> nodes that wait for it
+    nodes: Mapping[str, Node]  # those of the turns that there are, too
+    feeds: Mapping[str, list[str]]  # node -> nodes that wait for it
     followers: set[str]  # nodes whose imports were foreseen
     discard: Callable[[str], None]  # removes a folder, some time
     rooms: Rooms  # where steps run
@@ -133,13 +134,13 @@ def _foresee(nodes: list[Node], shop: Shop) -> None:
 
 def _with_followers(node: Node, shop: Shop) -> Iterator[Node]:
     """A step that runs, and those that will probably run because of it, nearest first."""
-    nodes = {n.name: n for n in shop.graph.nodes}
     pending = [node.name]
     for name in pending:
         if name not in shop.followers:
             shop.followers.add(name)
             pending += shop.feeds.get(name, ())
-            yield nodes[name]
+            if shop.nodes[name].control is None:
+                yield shop.nodes[name]
 
 
 def _left_out(node: Node, shop: Shop, begun: float) -> Outcome:

@@ -98,3 +98,21 @@ def test_a_gate_stops_what_is_not_good_enough(
     (found,) = result.diagnostics
     assert found.code == "MLP0901" and found.label.startswith(metric) and "bound" in found.label
     assert found.span.text.startswith("require")
+
+
+def test_a_forest_grows_until_it_is_good_enough(go: Go) -> None:
+    first = go(compiled(PROGRAMS / "forest.mlp"))
+    assert first.status == "completed", first.diagnostics
+    accuracy = {s["name"]: s["metrics"]["accuracy"] for s in first.record["steps"] if "accuracy" in s["metrics"]}
+    grown = [value for name, value in accuracy.items() if name.startswith("grown.")]
+    assert all(value < 0.95 for value in grown[:-1]) and grown[-1] >= 0.95
+    assert states(first)["portable"] == "completed"
+    drawn = [value for name, value in accuracy.items() if name.startswith("draws.")]
+    varied = next(s["metrics"] for s in first.record["steps"] if s["name"] == "varied")
+    assert varied == {"least_accuracy": min(drawn), "most_accuracy": max(drawn), "draws": 3}
+
+    flawless = go(compiled(PROGRAMS / "forest.mlp", params={"enough": "1.0"}))
+    assert flawless.status == "completed", flawless.diagnostics
+    assert states(flawless)["grown.1.wood"] == "cached" and states(flawless)["grown.1.judged"] == "completed"
+    last = [s["metrics"]["accuracy"] for s in flawless.record["steps"] if s["name"].endswith(".quality")][-1]
+    assert (states(flawless)["portable"] == "omitted") == (last < 1.0)

@@ -20,6 +20,7 @@ from mlp_lang.runner.asked import forced, laid_out, unrunnable, with_turns
 from mlp_lang.runner.bindings import BindingError, asset_path, shown_parameters, sources
 from mlp_lang.runner.content import Memory, place_whole
 from mlp_lang.runner.control import Control
+from mlp_lang.runner.distribution import processes
 from mlp_lang.runner.elsewhere import at_home
 from mlp_lang.runner.expand import releases
 from mlp_lang.runner.facts import write_facts

@@ -6,6 +6,7 @@ in `component.graph` is the body, as one node, until its turns come: `loop.2.sta
 several stages.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -23,10 +24,12 @@ from mlp_lang.compiler.graph import (
     Node,
     OutputPort,
     PipelineInput,
+    Run,
     Template,
     Value,
 )
 from mlp_lang.dsl.diagnostics import Diagnostic, Severity
+from mlp_lang.lowering.values import azure_text
 from mlp_lang.runner import failures
 from mlp_lang.runner.bindings import PRIMITIVES, reference_of
 
@@ -240,6 +243,7 @@ class _Scope:
             inputs=self._bindings(node),
             after=self._waits(node),
             private=self._private(node),
+            run=self._run(node),
         )
         if node.deployment is not None:
             model = self.substitute(node.deployment.model)
@@ -257,7 +261,7 @@ class _Scope:
             return made._replace(control=control._replace(condition=condition, then=then, otherwise=otherwise))
         body = self.nodes[control.body]
         own = isinstance(control.condition, FromNode) and control.condition.node == control.body
-        inner = body._replace(inputs=self._bindings(body), after=(), private=self._private(body))
+        inner = body._replace(inputs=self._bindings(body), after=(), private=self._private(body), run=self._run(body))
         held = self.flat.pipeline(body._replace(name=self.prefix + node.name))
         if held is not None:  # read once, not in every turn
             inner = inner._replace(component=inner.component._replace(graph=held))
@@ -288,6 +292,23 @@ class _Scope:
 
     def _bindings(self, node: Node) -> tuple[tuple[str, Binding], ...]:
         return tuple((name, self.substitute(binding)) for name, binding in node.inputs)
+
+    def _run(self, node: Node) -> Run:
+        """How a node runs: its variables name inputs of this pipeline, whose values they get where those are known."""
+        variables = node.run.environment_variables
+        if self.bound is None or not any("${{" in value for value in variables.values()):
+            return node.run
+        found = {item.parameter.name: item for item in (*self.flat.graph.inputs, *self.flat.inputs)}
+
+        def filled(match: re.Match[str]) -> str:
+            bound = self.substitute(FromInput(match[1]))
+            item = found.get(bound.name) if isinstance(bound, FromInput) else None
+            if item is not None and isinstance(item.value, Literal) and item.value.value is not None:
+                return azure_text(item.value.value, item.parameter)
+            return f"${{{{parent.inputs.{bound.name}}}}}" if isinstance(bound, FromInput) else match[0]
+
+        made = {name: _INPUT.sub(filled, value) for name, value in variables.items()}
+        return node.run._replace(environment_variables=made)
 
     def _waits(self, node: Node) -> tuple[str, ...]:
         own = (flat for name in node.after for flat in self.names(name))
@@ -383,6 +404,9 @@ class _Names(_Scope):
 
     def __init__(self, flat: _Flat, graph: Graph, prefix: str) -> None:
         super().__init__(flat, graph, prefix, None, (), ())
+
+
+_INPUT = re.compile(r"\$\{\{\s*parent\.inputs\.([\w.]+)\s*\}\}")
 
 
 def gathered(port: OutputPort) -> OutputPort:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from mlp_lang.compiler.graph import Graph, Run
 from mlp_lang.decompiler import compile_yaml
 from mlp_lang.runner import RunResult
 
@@ -504,6 +505,46 @@ jobs:
     assert result.status == "completed", [d.message for d in result.diagnostics]
     assert outputs(result) == {"a": "8", "z": "14"}
     assert list(states(result)) and set(states(result)) == {"a.one", "b.one", "z"}
+
+
+TOLD = """
+component tell: command {
+  output out: file
+  environment = "azureml:any:1"
+  command = "echo $WHO > ${out}"
+}
+pipeline told {
+  param who: string
+  step one using tell {}
+  output out = one.out
+}
+"""
+
+
+def with_variable(made: Graph) -> Graph:
+    """The Graph, the steps of its pipelines with a variable that names an input of theirs."""
+    run = Run(environment_variables={"WHO": "it is ${{parent.inputs.who}}"})
+    nodes = []
+    for node in made.nodes:
+        inner = node.component.graph
+        if inner is not None:
+            inner = inner._replace(nodes=tuple(n._replace(run=run) for n in inner.nodes))
+        nodes.append(node._replace(component=node.component._replace(graph=inner)))
+    return made._replace(nodes=tuple(nodes))
+
+
+def test_variables_of_inner_steps_name_inputs_of_their_own_pipeline(go: Go, tmp_path: Path) -> None:
+    body = """
+  param who: string = "nobody"
+  param mine: string = "me"
+  step a using told { who = mine }
+  for each item in [{ who: "x" }, { who: "y" }] as all { step b using told { who = item.who } }
+  step z using read { t = all.out }
+  output a = a.out
+  output z = z.out
+"""
+    result = go(with_variable(graph_of(tmp_path, body, TOLD)))
+    assert outputs(result) == {"a": "it is me", "z": "it is x it is y"}
 
 
 def test_a_pipeline_that_holds_itself_is_refused(go: Go, tmp_path: Path) -> None:

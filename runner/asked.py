@@ -49,7 +49,7 @@ def unrunnable(graph: Graph) -> list[Diagnostic]:
         Diagnostic("MLP0910", message, failures.place(node), help=help)
         for node in graph.nodes
         if node.deployment is None and (message := _not_here(node))
-        for help in (_UNRUNNABLE_HELP[node.kind == "command"],)
+        for help in (_UNRUNNABLE_HELP[node.kind in ("command", "parallel", "sweep")],)
     ]
 
 
@@ -58,7 +58,7 @@ _UNRUNNABLE_HELP = ("compile it and run it in Azure ML", "use a component whose 
 
 def _not_here(node: Node) -> str:
     """Why this machine cannot run a step, or nothing."""
-    if node.kind != "command":
+    if node.kind not in ("command", "parallel", "sweep"):
         return f"`{node.title or node.name}` is a `{node.kind}` job, which does not run on this machine yet"
     if node.component.origin == "registered":
         return (

@@ -12,6 +12,8 @@ from mlp_lang.runner import serving
 _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(\[[^\]]*\])?\s*([^;]*)(;.*)?\Z")
 SERVER = ("azureml-inference-server-http", "psutil")
 """What a deploy stage needs here, whatever its scoring environment says."""
+SAMPLER = ("optuna",)
+"""What a sweep needs here, whatever its trials need."""
 AZURE_ONLY = frozenset(["azureml-mlflow", "azureml-defaults", "azureml-core", "azureml-dataset-runtime"])
 """What scripts need to reach a workspace, and nothing here: tracking is local."""
 
@@ -79,6 +81,8 @@ def check(graph: Graph, have: Mapping[str, str]) -> list[Lack]:
         wanted = requirements(environment_of(node))
         if node.deployment is not None:
             wanted += [Requirement(name, "", name, True) for name in SERVER]
+        if node.kind == "sweep":
+            wanted += [Requirement(name, "", name, True) for name in SAMPLER]
         for requirement in wanted:
             version = have.get(requirement.name)
             if version is None or not _meets(version, requirement):

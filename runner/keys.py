@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from mlp_lang.compiler.graph import Asset, FromInput, FromNode, Graph, Node
-from mlp_lang.runner import code, serving
+from mlp_lang.runner import code, parallel, serving
 from mlp_lang.runner.bindings import Given
 from mlp_lang.runner.content import Memory, digest_text
 from mlp_lang.runner.environment import environment_of, requirements
@@ -52,7 +52,7 @@ def key_of(node: Node, given: list[Given], check: "serving.Check | None", known:
         "variables": node.run.environment_variables,
     }
     read: list[dict[str, str]] = []
-    if any(release.node == node.name for release in known.graph.privacy.releases):
+    if any(release.node == node.name.partition("/")[0] for release in known.graph.privacy.releases):
         document["release"] = node.name  # two releases in one program are two draws, even if nothing else differs
     if check is not None:
         document["check"] = [serving.FORMAT, check.endpoint, check.deployment, check.variables]
@@ -63,6 +63,10 @@ def key_of(node: Node, given: list[Given], check: "serving.Check | None", known:
         document["command"] = c.command
         document["code"] = code.digest(c, known.memory)
         document["distribution"] = node.run.distribution
+        if node.kind == "parallel":
+            document["parallel"] = parallel.counted(node)
+        elif node.kind == "sweep":
+            document["search"] = node.search
         inputs: list[list[Any]] = []
         document["inputs"] = inputs
         bound = dict(node.inputs)
@@ -106,6 +110,8 @@ _WORDS = {
     "command": "the command",
     "code": "the code",
     "distribution": "the distribution",
+    "parallel": "how the parallel job splits its data and what it does with a batch",
+    "search": "the search",
 }
 
 

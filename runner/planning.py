@@ -10,7 +10,7 @@ from mlp_lang.compiler.order import sort
 from mlp_lang.dsl.diagnostics import Diagnostic, Severity
 from mlp_lang.runner import environment, failures, serving
 from mlp_lang.runner.asked import forced, unrunnable, with_data
-from mlp_lang.runner.bindings import BindingError, given_inputs, sources
+from mlp_lang.runner.bindings import BindingError, given_inputs, settled, sources
 from mlp_lang.runner.content import Memory, digest_text
 from mlp_lang.runner.facts import spell_facts
 from mlp_lang.runner.folder import home_folder
@@ -149,9 +149,10 @@ class _Planner:
                 return self._said(node, "run", _NEVER)
             return self._said(node, "maybe", f"it needs {names}, and runs if that gives something new")
         try:
-            given = given_inputs(node, self.sources) if node.deployment is None else []
+            asked = settled(node, self.sources)
+            given = given_inputs(asked, self.sources) if node.deployment is None else []
             check = serving.plan(node, self.graph, self.sources) if node.deployment is not None else None
-            key = key_of(node, given, check, self.about)
+            key = key_of(asked, given, check, self.about)
         except (BindingError, OSError) as error:
             return self._said(node, "fails", str(error))
         stored, where = self._find(node, key.text, once, taken)

@@ -81,7 +81,13 @@ def _result(node: Node, outcome: Outcome | None, folder: str, clock: float) -> d
         "metrics": found.metrics,
         "gates": list(found.gates),
         "error": _error(found.diagnostic),
+        **({"trials": [_trial(node, t, folder) for t in found.trials]} if found.trials else {}),
     }
+
+
+def _trial(node: Node, trial: Mapping[str, Any], folder: str) -> dict[str, Any]:
+    log = f"steps/{node.name}/trials/{trial['number']}/log.txt"
+    return {**trial, "log": log if os.path.exists(os.path.join(folder, log)) else None}
 
 
 def _plain(item: Any) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 from mlp_lang.compiler.graph import Graph, Node
 from mlp_lang.dsl.diagnostics import Diagnostic, Severity
-from mlp_lang.runner import environment, failures, record, serving
+from mlp_lang.runner import environment, failures, parallel, record, serving, sweep
 from mlp_lang.runner.asked import forced, unrunnable, with_data
-from mlp_lang.runner.bindings import BindingError, asset_path, shown_parameters, sources
+from mlp_lang.runner.bindings import BindingError, asset_path, settled, shown_parameters, sources
 from mlp_lang.runner.content import Memory, place_whole
 from mlp_lang.runner.facts import write_facts
 from mlp_lang.runner.folder import FolderError, RunFolder, Scratch, home_folder, make_home, open_again, open_new
@@ -27,7 +27,7 @@ from mlp_lang.runner.process import Warden
 from mlp_lang.runner.progress import Progress, Silent
 from mlp_lang.runner.resources import Watch
 from mlp_lang.runner.selection import EVERYTHING, Chosen, Selection, all_needs, choose
-from mlp_lang.runner.steps import Control, Shop, execute
+from mlp_lang.runner.steps import Control, Shop, execute, processes
 from mlp_lang.runner.store import Cache
 from mlp_lang.runner.tracking import Tracking
 
@@ -195,6 +195,8 @@ class _Session:
             frozenset(),
             (),
             1.0,
+            self.jobs,
+            self.grace,
         )
 
     def prepare(self, chosen: Chosen, force: bool, memory: int | None, backoff: float, call: Mapping[str, Any]) -> None:
@@ -276,7 +278,7 @@ class _Session:
                 feeds[other].append(name)
         position = {name: i for i, name in enumerate(nodes)}
         ready = [name for name in nodes if not waits[name]]
-        weights = {name: min(self.jobs, _weight(node)) for name, node in nodes.items()}
+        weights = {name: min(self.jobs, self._weight(node)) for name, node in nodes.items()}
         free = self.jobs
         while True:
             while ready and not self.control.cancelled:
@@ -320,6 +322,17 @@ class _Session:
             text = f"`{node.title or node.name}` could not be run: {type(error).__name__}: {error}"
             outcome = Outcome(Status.FAILED, diagnostic=Diagnostic("MLP0902", text, failures.place(node)))
         self.events.put(_Event("ended", node.name, outcome))
+
+    def _weight(self, node: Node) -> int:
+        """Cores that a step counts for: its processes on one machine, or those of all that it does at a time."""
+        try:
+            if node.kind == "parallel":
+                return parallel.workers(settled(node, self.shop.sources), self.jobs)
+            if node.kind == "sweep":
+                return sweep.concurrency(settled(node, self.shop.sources), self.jobs)
+        except BindingError:  # which the step says itself
+            return 1
+        return processes(node)
 
     def _next(self) -> _Event | None:
         """The next event; None once a deadline has passed and its step was told."""
@@ -415,12 +428,6 @@ class _Session:
         inside = os.path.relpath(model, self.folder.path)
         outputs = {port: os.path.relpath(path, self.folder.path) for port, path in outcome.outputs.items()}
         return serving.record(node, outputs, outcome.endpoint, self.graph, model if inside.startswith("..") else inside)
-
-
-def _weight(node: Node) -> int:
-    """Cores that a step counts for: its processes on one machine."""
-    count = (node.run.distribution or {}).get("process_count_per_instance")
-    return count if isinstance(count, int) and count > 0 else 1
 
 
 def _python_folder(scratch: str) -> str:

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from mlp_lang.compiler.graph import Graph, Node, OutputPort
 from mlp_lang.dsl.diagnostics import Diagnostic
-from mlp_lang.runner import code, failures, findings, serving
-from mlp_lang.runner.bindings import BindingError, Given, Sources, given_inputs
+from mlp_lang.runner import code, failures, findings, parallel, serving
+from mlp_lang.runner.bindings import BindingError, Given, Sources, given_inputs, settled
 from mlp_lang.runner.command import CommandError, expand
 from mlp_lang.runner.content import Memory, entries, place_whole, protect, remove, tree_digest
 from mlp_lang.runner.folder import RunFolder
@@ -51,6 +51,8 @@ class Shop(NamedTuple):
     taken: frozenset[str]  # steps that are looked up and never run
     earlier: tuple[str, ...]  # folders of earlier runs of the pipeline, newest first, in which those are looked for
     backoff: float  # seconds before the first retry; twice as many before each further one
+    jobs: int = 1  # processes at a time, for a step that has several
+    grace: float = 5.0  # seconds from TERM to KILL
 
 
 class Control:
@@ -64,6 +66,7 @@ class Control:
         self.running: dict[str, Process] = {}
         self.deadlines: dict[str, float] = {}
         self.late: set[str] = set()
+        self.tracked: dict[str, str] = {}  # of what has begun, its run in MLflow
 
     def stop_all(self, number: int) -> None:
         """Cancel: signal what runs, and let nothing new start."""
@@ -79,6 +82,12 @@ class Control:
             for name in self.running:
                 self.late.add(name)
                 self.deadlines[name] = when
+
+    def stop_one(self, name: str, number: int) -> None:
+        """Signal one step, if it runs."""
+        with self.lock:
+            if name in self.running:
+                self.running[name].stop(number)
 
     def stop_late(self, now: float, grace: float) -> None:
         """TERM to steps past their deadline, KILL to those that are `grace` seconds past it."""
@@ -113,26 +122,34 @@ def execute(node: Node, shop: Shop, control: Control, started: Callable[[], None
             raise CancelledError
         if serving.elsewhere(node):
             return _left_out(node, shop, begun)
-        given = given_inputs(node, shop.sources) if node.deployment is None else []
+        asked = settled(node, shop.sources)
+        given = given_inputs(asked, shop.sources) if node.deployment is None else []
         check = serving.plan(node, shop.graph, shop.sources) if node.deployment is not None else None
-        key = key_of(node, given, check, Known(shop.graph, shop.memory, shop.known, shop.versions))
+        key = key_of(asked, given, check, Known(shop.graph, shop.memory, shop.known, shop.versions))
         folder = shop.folder.step(node.name)
         found = _finished(node, key.text, folder, shop)
         if found is not None:
-            return _outcome(Status.CACHED, node, found, folder, begun, 0, shop, key)
+            return outcome_of(Status.CACHED, node, found, folder, begun, 0, shop, key)
         if node.name in shop.taken:
             return Outcome(Status.FAILED, diagnostic=failures.not_there(node, ""), key=key.text, read=key.read)
         if shop.tracking is not None:
             shop.tracking.begin()
         started()
+        if node.kind == "sweep":
+            from mlp_lang.runner import sweep
+
+            return sweep.carry_out(node, asked.search or {}, key, shop, control, begun)
         shutil.rmtree(folder, ignore_errors=True)
         os.makedirs(folder)
+        split = parallel.plan(asked, given, shop.jobs) if node.kind == "parallel" else None
+        if split is not None:  # its limits are those of a mini batch
+            node = node._replace(run=node.run._replace(timeout=None, retries=None))
         tries = 1 + (node.run.retries or 0)
         while True:
             attempts += 1
             shop.journal.append("started", step=node.name, attempt=attempts)
             try:
-                outcome = _attempt(node, given, check, key, attempts, shop, control, begun)
+                outcome = _attempt(node, given, check, split, key, attempts, shop, control, begun)
             finally:
                 remove(_scratch(node, attempts, shop))  # what failed may have filled the disk
             if outcome.status.succeeded or attempts >= tries or control.cancelled:
@@ -200,6 +217,7 @@ def _attempt(
     node: Node,
     given: list[Given],
     check: "serving.Check | None",
+    split: "parallel.Split | None",
     key: Key,
     number: int,
     shop: Shop,
@@ -223,9 +241,13 @@ def _attempt(
     else:
         code.lay_out(node.component, work)
         texts = _inputs_for(given, scratch)
-        line = expand(node.component.command, texts, outputs)
-        arguments = [shop.shell, "-c", line]
+        if split is not None:
+            arguments, line = parallel.command(split, texts, outputs, scratch)
+        else:
+            line = expand(node.component.command, texts, outputs)
+            arguments = [shop.shell, "-c", line]
     run_id = shop.tracking.start(node.title or node.name, _tags(node, key.text)) if shop.tracking is not None else ""
+    control.tracked[node.name] = run_id
     environment = _variables(node, given, outputs, run_id, shop, scratch)
     with open(os.path.join(folder, "command.txt"), "w", encoding="utf-8") as file:
         file.write(line + "\n")
@@ -241,11 +263,13 @@ def _attempt(
     if shop.tracking is not None:
         state = "FINISHED" if exit_code == 0 and not late else "KILLED" if control.cancelled else "FAILED"
         shop.tracking.end(run_id, state)
+    logged = shop.tracking.logged(run_id) if shop.tracking is not None and node.kind == "trial" else {}
     failed = Outcome(
         Status.FAILED,
         time.monotonic() - begun,
         number,
         exit_code,
+        logged=logged,
         key=key.text,
         read=key.read,
         started=begun,
@@ -266,8 +290,9 @@ def _attempt(
     for port in ports:
         if (what := _lacking(outputs[port.name], port)) is not None:
             return failed._replace(diagnostic=failures.no_output(node, port.name, log, what))
-    stored = _keep(node, key, made, outputs, folder, took, ended.resources, shop)
-    return _outcome(Status.COMPLETED, node, stored, folder, begun, number, shop, key)
+    about = {"resources": ended.resources, **({"logged": logged} if logged else {})}
+    stored = keep(node, key, made, outputs, folder, took, about, shop)
+    return outcome_of(Status.COMPLETED, node, stored, folder, begun, number, shop, key)
 
 
 class _Ended(NamedTuple):
@@ -277,6 +302,12 @@ class _Ended(NamedTuple):
     late: bool
     beyond: int | None
     resources: dict[str, Any]
+
+
+def processes(node: Node) -> int:
+    """Processes that one run of a step has on one machine."""
+    count = (node.run.distribution or {}).get("process_count_per_instance")
+    return count if isinstance(count, int) and count > 0 else 1
 
 
 def ports_of(node: Node) -> tuple[OutputPort, ...]:
@@ -347,7 +378,7 @@ def _variables(
         PYTHONUNBUFFERED="1",
         PYTHONDONTWRITEBYTECODE="1",
         TMPDIR=temporary,
-        AZUREML_RUN_ID=f"{root}_{node.name}",
+        AZUREML_RUN_ID=f"{root}_{node.name.replace('/trials/', '_')}",
         AZUREML_ROOT_RUN_ID=root,
         AZUREML_EXPERIMENT_NAME=experiment,
         AZUREML_ARM_PROJECT_NAME=experiment,
@@ -380,17 +411,20 @@ def _lacking(path: str, port: OutputPort) -> str | None:
     return None
 
 
-def _keep(
+def keep(
     node: Node,
     key: Key,
     made: str,
     outputs: dict[str, str],
     folder: str,
     took: float,
-    resources: dict[str, Any],
+    more: dict[str, Any],
     shop: Shop,
 ) -> Stored:
-    """Put what a step made where it stays: the cache and the run's folder, or the latter alone. There whole, or not."""
+    """Put what a step made where it stays: the cache and the run's folder, or the latter alone. There whole, or not.
+
+    `more` is what its entry says besides: `resources`, what a trial `logged`, the `trials` of a sweep.
+    """
     trees = {}
     digests = {}
     for port, path in outputs.items():
@@ -404,7 +438,7 @@ def _keep(
         "component": node.component.name,
         "made": now(),
         "parts": key.parts,
-        "resources": resources,
+        **more,
     }
     document = document_of(key.text, digests, trees, took, about)
     for name in ("log.txt", "command.txt"):
@@ -443,7 +477,7 @@ def _move(made: str, folder: str) -> None:
         raise
 
 
-def _outcome(
+def outcome_of(
     status: Status, node: Node, stored: Stored, folder: str, begun: float, attempts: int, shop: Shop, key: Key
 ) -> Outcome:
     ports = ports_of(node)
@@ -467,4 +501,6 @@ def _outcome(
         read=key.read,
         started=begun,
         resources=stored.document.get("resources"),
+        trials=tuple(stored.document.get("trials") or ()),
+        logged=stored.document.get("logged") or {},
     )

@@ -72,6 +72,14 @@ class Tracking:
             with self._lock:
                 self._ask({"do": "end", "run_id": run_id, "status": status})
 
+    def logged(self, run_id: str) -> dict[str, list[float]]:
+        """By metric all values that a run has logged, in order."""
+        if not run_id:
+            return {}
+        with self._lock:
+            found = self._ask({"do": "logged", "run_id": run_id}).get("logged", {})
+        return {str(name): [float(value) for value in values] for name, values in found.items()}
+
     def close(self, status: str) -> None:
         """End the pipeline's run and the process; does nothing if none was begun."""
         with self._lock:

@@ -29,6 +29,8 @@ def main() -> None:
                 reply = {"error": "not open"}
             elif request["do"] == "start":
                 reply = session.start(request)
+            elif request["do"] == "logged":
+                reply = session.logged(request)
             else:
                 reply = session.end(request)
         except Exception as error:
@@ -89,6 +91,14 @@ class Session:
         self.client.set_terminated(run, request["status"])
         self.running.discard(run)
         return {}
+
+    def logged(self, request: dict[str, Any]) -> dict[str, Any]:
+        run = request["run_id"]
+        found = {}
+        for name in self.client.get_run(run).data.metrics:
+            history = self.client.get_metric_history(run, name)
+            found[name] = [m.value for m in sorted(history, key=lambda m: (m.step, m.timestamp))]
+        return {"logged": found}
 
     def abandon(self) -> None:
         """The runner is gone: what is still open was killed."""

@@ -1,0 +1,192 @@
+"""From a `parallel` node to the process that carries it out here: how its data is split, what its workers are told.
+
+Azure ML's contract holds: the entry script's `init`, `run(mini_batch)` and `shutdown`, the limits on failures, retries
+of a mini batch, and `append_row_to`. The process is `parallel_process`.
+"""
+
+import json
+import os
+import re
+import shlex
+import sys
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from mlp_lang.compiler.graph import Node
+from mlp_lang.runner.bindings import BindingError, Given
+from mlp_lang.runner.command import PLACEHOLDER, CommandError
+from mlp_lang.runner.store import write_json
+
+FIELDS = (
+    "mini_batch_size",
+    "partition_keys",
+    "input_data",
+    "error_threshold",
+    "mini_batch_error_threshold",
+    "logging_level",
+    "retry_settings",
+)
+"""What decides about the results, beside the task. How many processes share the work does not."""
+TIMEOUT, RETRIES = 60, 2
+"""Seconds and retries that Azure ML gives a mini batch that says nothing."""
+FILES, BYTES = 10, 1 << 20
+"""Files of a mini batch, or bytes of a table's, where nothing is said."""
+DEFAULT_FILE = "parallel_run_step.txt"
+"""What the rows are appended to where `append_row_to` names a folder."""
+_UNITS = {"": 1, "b": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30}
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmg]?b?)\s*\Z", re.IGNORECASE)
+
+
+class Split(NamedTuple):
+    """What the process is told, but for the places of inputs and outputs."""
+
+    entry: str
+    input: str
+    tabular: bool
+    size: int
+    keys: tuple[str, ...]
+    arguments: str
+    append_to: str
+    item_limit: int
+    batch_limit: int
+    retries: int
+    timeout: float
+    level: str
+    workers: int
+
+
+def counted(node: Node) -> dict[str, Any]:
+    """What of a parallel job's settings counts for the cache."""
+    settings = _settings(node)
+    return {
+        "task": {key: value for key, value in _task(node).items() if key not in ("code", "environment")},
+        **{name: settings[name] for name in FIELDS if name in settings},
+        "limits": [node.run.retries, node.run.timeout],
+    }
+
+
+def workers(node: Node, jobs: int) -> int:
+    """Processes at a time: those of all its nodes together, as far as there is room."""
+    said = _settings(node).get("max_concurrency_per_instance")
+    each = said if isinstance(said, int) and said > 0 else jobs
+    nodes = node.run.instance_count or _settings(node).get("resources", {}).get("instance_count") or 1
+    return max(1, min(jobs, each * nodes if isinstance(nodes, int) else each))
+
+
+def plan(node: Node, given: list[Given], jobs: int) -> Split:
+    """How a job whose inputs are there is carried out. Raises BindingError (MLP0954) for what cannot be here."""
+    task, settings = _task(node), _settings(node)
+    kind = task.get("type", "run_function")
+    if kind not in ("run_function", "function"):
+        raise _refused(node, f"its task is a `{kind}`, and only a `run_function` runs here")
+    entry = task.get("entry_script")
+    if not isinstance(entry, str) or not entry:
+        raise _refused(node, "its task names no `entry_script`")
+    data = str(settings.get("input_data") or "")
+    match = PLACEHOLDER.fullmatch(data.strip())
+    inputs = {g.name: g for g in given}
+    found = inputs.get(match[2]) if match is not None and match[1] == "inputs" else None
+    if found is None or found.path is None:
+        said = f"`input_data` is `{data}`" if data else "it has no `input_data`"
+        raise _refused(node, f"{said}, which names no input that is data")
+    types = {p.name: p.azure_type for p in node.component.inputs}
+    tabular = types.get(found.name) == "mltable"
+    keys = settings.get("partition_keys") or ()
+    if isinstance(keys, str):
+        keys = json.loads(keys)
+    retry = settings.get("retry_settings") or {}
+    retries = node.run.retries if node.run.retries is not None else retry.get("max_retries", RETRIES)
+    timeout = node.run.timeout if node.run.timeout is not None else retry.get("timeout", TIMEOUT)
+    return Split(
+        entry,
+        found.name,
+        tabular,
+        _size(node, settings.get("mini_batch_size"), tabular),
+        tuple(str(k) for k in keys),
+        str(task.get("program_arguments") or ""),
+        str(task.get("append_row_to") or ""),
+        _limit(settings.get("error_threshold")),
+        _limit(settings.get("mini_batch_error_threshold")),
+        int(retries),
+        float(timeout),
+        str(settings.get("logging_level") or "INFO").upper(),
+        workers(node, jobs),
+    )
+
+
+def command(
+    split: Split, inputs: Mapping[str, str], outputs: Mapping[str, str], scratch: str
+) -> tuple[list[str], str]:
+    """The process, as arguments and as people read it. Raises CommandError, OSError."""
+    try:
+        words = shlex.split(_optional(split.arguments, inputs))
+    except ValueError as error:
+        raise CommandError(f"the program arguments cannot be read: {error}") from None
+    arguments = [_filled(word, inputs, outputs) for word in words]
+    append = _filled(split.append_to, inputs, outputs)
+    if append and os.path.isdir(append):
+        append = os.path.join(append, DEFAULT_FILE)
+    spec = os.path.join(scratch, "parallel.json")
+    document = {**split._asdict(), "arguments": arguments, "append_to": append, "data": inputs[split.input]}
+    write_json(spec, document)
+    line = f"# parallel job, {split.workers} workers: {' '.join(map(shlex.quote, [split.entry, *arguments]))}"
+    return [sys.executable, "-m", "mlp_lang.runner.parallel_process", spec], line
+
+
+def _optional(text: str, inputs: Mapping[str, str]) -> str:
+    """The arguments less the groups `$[[ … ]]` whose inputs have no value."""
+
+    def group(match: re.Match[str]) -> str:
+        names = [m[2] for m in PLACEHOLDER.finditer(match[1]) if m[1] == "inputs"]
+        return match[1] if all(name in inputs for name in names) else ""
+
+    return re.sub(r"\$\[\[(.*?)\]\]", group, _joined(text), flags=re.DOTALL)
+
+
+def _joined(text: str) -> str:
+    """Placeholders without the blanks inside of them, which would make several words of one."""
+    return PLACEHOLDER.sub(lambda m: f"${{{{{m[1]}.{m[2]}}}}}", text)
+
+
+def _filled(word: str, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> str:
+    def value(match: re.Match[str]) -> str:
+        found = (inputs if match[1] == "inputs" else outputs).get(match[2])
+        if found is None:
+            raise CommandError(f"`{match[0]}` in the program arguments has no value")
+        return found
+
+    return PLACEHOLDER.sub(value, word)
+
+
+def _task(node: Node) -> dict[str, Any]:
+    source = node.component.document or node.component.extra
+    found = source.get("task")
+    return dict(found) if isinstance(found, dict) else {}
+
+
+def _settings(node: Node) -> dict[str, Any]:
+    """What the component says of itself, and over it what the stage says."""
+    source = node.component.document or node.component.extra
+    return {**{k: v for k, v in source.items() if k != "task"}, **node.run.extra}
+
+
+def _size(node: Node, said: Any, tabular: bool) -> int:
+    if said is None or said == "":
+        return BYTES if tabular else FILES
+    match = _SIZE.match(str(said))
+    unit = match[2].lower() if match is not None else ""
+    if unit in ("k", "m", "g"):
+        unit += "b"
+    size = int(float(match[1]) * _UNITS[unit]) if match is not None else 0
+    if size < 1 or (unit and not tabular):
+        what = "a number of bytes, as `10kb`" if tabular else "a number of files, as `10`"
+        raise _refused(node, f"its `mini_batch_size` is `{said}`, and for this input it is {what}")
+    return size
+
+
+def _limit(value: Any) -> int:
+    return -1 if value is None or value == "" else int(value)
+
+
+def _refused(node: Node, why: str) -> BindingError:
+    return BindingError("MLP0954", f"`{node.title or node.name}` cannot be split: {why}", span=node.span)

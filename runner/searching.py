@@ -1,0 +1,183 @@
+"""From Azure ML's search space and sampling algorithm to the values of one trial after another; Optuna draws them.
+
+Every space is drawn from uniform numbers or from indices, and turned into what Azure ML says of it (a normal
+distribution by its inverse), so that each of Optuna's samplers can draw each space.
+"""
+
+import itertools
+import math
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from statistics import NormalDist
+from typing import Any, NamedTuple
+
+UNSEEDED = 0
+"""The seed of an algorithm that says none: the same program makes the same trials."""
+_EDGE = 1e-9  # a normal distribution has no ends
+
+
+class SearchError(Exception):
+    """A search that cannot be made; the message says why."""
+
+
+class Draw(NamedTuple):
+    """The values of one trial, by input."""
+
+    number: int
+    values: dict[str, Any]
+    trial: Any  # Optuna's
+
+
+class _Space(NamedTuple):
+    """How a space is drawn: the bounds of a uniform number, and what becomes of the number."""
+
+    low: Callable[[Mapping[str, Any]], float]
+    high: Callable[[Mapping[str, Any]], float]
+    turn: Callable[[float, Mapping[str, Any], float], float]  # number, space, base of logarithms
+
+
+def _bell(x: float, space: Mapping[str, Any]) -> float:
+    return NormalDist(space["mu"], space["sigma"]).inv_cdf(x)
+
+
+_ENDS = (lambda s: s["min_value"], lambda s: s["max_value"])
+_SHARE = (lambda s: _EDGE, lambda s: 1 - _EDGE)
+_SPACES: dict[str, _Space] = {
+    "uniform": _Space(*_ENDS, lambda x, s, b: x),
+    "quniform": _Space(*_ENDS, lambda x, s, b: x),
+    "loguniform": _Space(*_ENDS, lambda x, s, b: b**x),
+    "qloguniform": _Space(*_ENDS, lambda x, s, b: b**x),
+    "normal": _Space(*_SHARE, lambda x, s, b: _bell(x, s)),
+    "qnormal": _Space(*_SHARE, lambda x, s, b: _bell(x, s)),
+    "lognormal": _Space(*_SHARE, lambda x, s, b: b ** _bell(x, s)),
+    "qlognormal": _Space(*_SHARE, lambda x, s, b: b ** _bell(x, s)),
+}
+WORDS = frozenset([*_SPACES, "choice", "randint"])
+"""Azure ML's types of a search space."""
+
+
+class Search:
+    """The draws of one sweep. Raises SearchError for a space or an algorithm that is unknown."""
+
+    def __init__(self, space: Mapping[str, Any], algorithm: Any, maximize: bool, several: bool) -> None:
+        import optuna
+
+        said = algorithm if isinstance(algorithm, Mapping) else {"type": algorithm or "random"}
+        self.kind = "sobol" if said.get("rule") == "sobol" else str(said.get("type", "random"))
+        base = said.get("logbase", "e")
+        self._base = math.e if base == "e" else float(base)
+        self._space = dict(space)
+        for name, one in self._space.items():
+            if not _is_space(one):
+                raise SearchError(f"`{name}` is searched in no space that is known here: {one!r}")
+        self._left = None if self.kind != "grid" else list(self._grid())
+        seed = said.get("seed")
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            sampler = _sampler(self.kind, UNSEEDED if seed is None else int(seed), several)
+            self._study = optuna.create_study(direction="maximize" if maximize else "minimize", sampler=sampler)
+        for drawn in self._left or ():
+            self._study.enqueue_trial(drawn)
+        self._primer = 0
+        if self.kind == "sobol":  # the sampler learns what it draws from the first trial that has ended
+            self._prime()
+        self._complete = optuna.trial.TrialState.COMPLETE
+        self._failed = optuna.trial.TrialState.FAIL
+
+    def ask(self) -> Draw | None:
+        """The next trial; None once a grid has no more."""
+        if self._left is not None:
+            if not self._left:
+                return None
+            self._left.pop()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            trial = self._study.ask()
+            values = {name: self._draw(trial, name, space) for name, space in self._space.items()}
+        return Draw(trial.number - self._primer, values, trial)
+
+    def tell(self, draw: Draw, value: float | None) -> None:
+        """What a trial came to; None if it came to nothing."""
+        if value is None or not math.isfinite(value):
+            self._study.tell(draw.trial, state=self._failed)
+        else:
+            self._study.tell(draw.trial, value)
+
+    def _draw(self, trial: Any, path: str, space: Mapping[str, Any]) -> Any:
+        kind = space["type"]
+        if kind == "choice":
+            values = space["values"]
+            index = trial.suggest_categorical(path, list(range(len(values))))
+            chosen = values[index]
+            if isinstance(chosen, Mapping):
+                return {
+                    key: self._draw(trial, f"{path}.{index}.{key}", inner) if _is_space(inner) else inner
+                    for key, inner in chosen.items()
+                }
+            return chosen
+        if kind == "randint":
+            return trial.suggest_int(path, 0, int(space["upper"]) - 1)
+        how = _SPACES[kind]
+        value = how.turn(trial.suggest_float(path, how.low(space), how.high(space)), space, self._base)
+        return rounded(value, space["q"]) if "q" in space else value
+
+    def _grid(self) -> Iterator[dict[str, int]]:
+        """All combinations, as the indices of what is chosen; the last input changes first."""
+        for parts in itertools.product(*(_choices(name, space) for name, space in self._space.items())):
+            yield {key: index for part in parts for key, index in part.items()}
+
+    def _prime(self) -> None:
+        import optuna
+
+        distributions: dict[str, Any] = {}
+        values: dict[str, Any] = {}
+        for name, space in self._space.items():
+            if space["type"] == "choice":
+                distributions[name] = optuna.distributions.CategoricalDistribution(list(range(len(space["values"]))))
+                values[name] = 0
+            elif space["type"] == "randint":
+                distributions[name] = optuna.distributions.IntDistribution(0, int(space["upper"]) - 1)
+                values[name] = 0
+            else:
+                low, high = _SPACES[space["type"]].low(space), _SPACES[space["type"]].high(space)
+                distributions[name] = optuna.distributions.FloatDistribution(low, high)
+                values[name] = low
+        self._study.add_trial(optuna.trial.create_trial(params=values, distributions=distributions, value=0.0))
+        self._primer = 1
+
+
+def rounded(value: float, q: float) -> float | int:
+    """The multiple of `q` that is nearest; a whole number where `q` is one."""
+    found = round(value / q) * q
+    return int(found) if float(q).is_integer() else float(f"{found:.12g}")
+
+
+def _sampler(kind: str, seed: int, several: bool) -> Any:
+    from optuna import samplers
+
+    match kind:
+        case "random":
+            return samplers.RandomSampler(seed=seed)
+        case "sobol":
+            return samplers.QMCSampler(qmc_type="sobol", scramble=True, seed=seed)
+        case "bayesian":
+            return samplers.TPESampler(seed=seed, constant_liar=several)
+        case "grid":
+            return samplers.RandomSampler(seed=seed)  # every combination is given to it
+        case _:
+            raise SearchError(f"the sampling algorithm `{kind}` is not known here")
+
+
+def _choices(path: str, space: Mapping[str, Any]) -> Iterator[dict[str, int]]:
+    if space["type"] != "choice":
+        raise SearchError(f"a grid search takes `choice` alone, and `{path.split('.')[0]}` is `{space['type']}`")
+    for index, value in enumerate(space["values"]):
+        inner = value.items() if isinstance(value, Mapping) else ()
+        nested = [list(_choices(f"{path}.{index}.{key}", one)) for key, one in inner if _is_space(one)]
+        for parts in itertools.product(*nested):
+            yield {path: index} | {key: i for part in parts for key, i in part.items()}
+
+
+def _is_space(value: Any) -> bool:
+    return isinstance(value, Mapping) and value.get("type") in WORDS

@@ -33,6 +33,7 @@ FILES, BYTES = 10, 1 << 20
 """Files of a mini batch, or bytes of a table's, where nothing is said."""
 DEFAULT_FILE = "parallel_run_step.txt"
 """What the rows are appended to where `append_row_to` names a folder."""
+_PROCESS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "parallel_process.py")
 _UNITS = {"": 1, "b": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30}
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmg]?b?)\s*\Z", re.IGNORECASE)
 
@@ -90,7 +91,7 @@ def plan(node: Node, given: list[Given], jobs: int) -> Split:
         said = f"`input_data` is `{data}`" if data else "it has no `input_data`"
         raise _refused(node, f"{said}, which names no input that is data")
     types = {p.name: p.azure_type for p in node.component.inputs}
-    tabular = types.get(found.name) == "mltable"
+    tabular = types.get(found.name) == "mltable" and _is_table(found.path)
     keys = settings.get("partition_keys") or ()
     if isinstance(keys, str):
         keys = json.loads(keys)
@@ -114,9 +115,7 @@ def plan(node: Node, given: list[Given], jobs: int) -> Split:
     )
 
 
-def command(
-    split: Split, inputs: Mapping[str, str], outputs: Mapping[str, str], scratch: str
-) -> tuple[list[str], str]:
+def command(split: Split, inputs: Mapping[str, str], outputs: Mapping[str, str], scratch: str) -> tuple[list[str], str]:
     """The process, as arguments and as people read it. Raises CommandError, OSError."""
     try:
         words = shlex.split(_optional(split.arguments, inputs))
@@ -130,7 +129,7 @@ def command(
     document = {**split._asdict(), "arguments": arguments, "append_to": append, "data": inputs[split.input]}
     write_json(spec, document)
     line = f"# parallel job, {split.workers} workers: {' '.join(map(shlex.quote, [split.entry, *arguments]))}"
-    return [sys.executable, "-m", "mlp_lang.runner.parallel_process", spec], line
+    return [sys.executable, "-P", _PROCESS, spec], line
 
 
 def _optional(text: str, inputs: Mapping[str, str]) -> str:
@@ -156,6 +155,22 @@ def _filled(word: str, inputs: Mapping[str, str], outputs: Mapping[str, str]) ->
         return found
 
     return PLACEHOLDER.sub(value, word)
+
+
+def _is_table(path: str) -> bool:
+    """Whether an mltable says how its files are read; one that does not is a list of files."""
+    if not os.path.isdir(path):
+        return True
+    import yaml
+
+    try:
+        with open(os.path.join(path, "MLTable"), encoding="utf-8") as file:
+            document = yaml.safe_load(file)
+    except (OSError, ValueError, yaml.YAMLError):
+        return False
+    steps = document.get("transformations") if isinstance(document, dict) else None
+    names = [next(iter(s), "") if isinstance(s, dict) else str(s) for s in steps or ()]
+    return any(name.startswith("read_") for name in names)
 
 
 def _task(node: Node) -> dict[str, Any]:

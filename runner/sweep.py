@@ -88,9 +88,7 @@ def trial_of(node: Node, number: int, values: Mapping[str, Any], search: Mapping
     )
 
 
-def carry_out(
-    node: Node, search: Mapping[str, Any], key: Key, shop: Shop, control: Control, begun: float
-) -> Outcome:
+def carry_out(node: Node, search: Mapping[str, Any], key: Key, shop: Shop, control: Control, begun: float) -> Outcome:
     """All trials of a sweep, and its outcome. Raises OSError."""
     from mlp_lang.runner.searching import SearchError
 
@@ -199,9 +197,7 @@ class _Sweep:
             trial.outcome = execute(trial.node, self.shop, self.control, lambda: None)
         except Exception as error:  # a thread that died silently would leave the sweep waiting for ever
             text = f"`{trial.node.title}` could not be run: {type(error).__name__}: {error}"
-            trial.outcome = Outcome(
-                Status.FAILED, diagnostic=Diagnostic("MLP0902", text, failures.place(self.node))
-            )
+            trial.outcome = Outcome(Status.FAILED, diagnostic=Diagnostic("MLP0902", text, failures.place(self.node)))
         self.ended.put(trial)
 
     def _patience(self) -> float | None:

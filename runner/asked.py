@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from mlp_lang.compiler.graph import Asset, Graph, Node
 from mlp_lang.dsl.diagnostics import Diagnostic, Severity
-from mlp_lang.runner import failures, serving
+from mlp_lang.runner import failures, searching, serving
 
 
 def with_data(graph: Graph, data: Mapping[str, str]) -> tuple[Graph, list[Diagnostic]]:
@@ -45,12 +45,26 @@ def unrunnable(graph: Graph) -> list[Diagnostic]:
         for node in graph.nodes
         if serving.elsewhere(node)
     ]
-    return left_out + [
+    return left_out + _unsearchable(graph) + [
         Diagnostic("MLP0910", message, failures.place(node), help=help)
         for node in graph.nodes
         if node.deployment is None and (message := _not_here(node))
         for help in (_UNRUNNABLE_HELP[node.kind in ("command", "parallel", "sweep")],)
     ]
+
+
+def _unsearchable(graph: Graph) -> list[Diagnostic]:
+    """Sweeps whose space or algorithm is wrong as it stands."""
+    found = []
+    for node in graph.nodes:
+        try:
+            if node.kind == "sweep":
+                search = node.search or {}
+                space = search.get("search_space")
+                searching.check(space if isinstance(space, dict) else {}, search.get("sampling_algorithm"))
+        except searching.SearchError as error:
+            found.append(Diagnostic("MLP0953", f"`{node.title or node.name}`: {error}", failures.place(node)))
+    return found
 
 
 _UNRUNNABLE_HELP = ("compile it and run it in Azure ML", "use a component whose definition and code are files")

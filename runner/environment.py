@@ -14,6 +14,8 @@ SERVER = ("azureml-inference-server-http", "psutil")
 """What a deploy stage needs here, whatever its scoring environment says."""
 SAMPLER = ("optuna",)
 """What a sweep needs here, whatever its trials need."""
+TRACKER = ("mlflow",)
+"""What tells a sweep its trials' metrics, where no output of theirs does."""
 AZURE_ONLY = frozenset(["azureml-mlflow", "azureml-defaults", "azureml-core", "azureml-dataset-runtime"])
 """What scripts need to reach a workspace, and nothing here: tracking is local."""
 
@@ -82,7 +84,8 @@ def check(graph: Graph, have: Mapping[str, str]) -> list[Lack]:
         if node.deployment is not None:
             wanted += [Requirement(name, "", name, True) for name in SERVER]
         if node.kind == "sweep":
-            wanted += [Requirement(name, "", name, True) for name in SAMPLER]
+            reports = any(p.type.removesuffix("?") == "metrics" for p in node.component.outputs)
+            wanted += [Requirement(name, "", name, True) for name in (*SAMPLER, *(() if reports else TRACKER))]
         for requirement in wanted:
             version = have.get(requirement.name)
             if version is None or not _meets(version, requirement):

@@ -52,7 +52,7 @@ def key_of(node: Node, given: list[Given], check: "serving.Check | None", known:
         "variables": node.run.environment_variables,
     }
     read: list[dict[str, str]] = []
-    if any(release.node == node.name.partition("/")[0] for release in known.graph.privacy.releases):
+    if any(release.node == node.name.partition("/trials/")[0] for release in known.graph.privacy.releases):
         document["release"] = node.name  # two releases in one program are two draws, even if nothing else differs
     if check is not None:
         document["check"] = [serving.FORMAT, check.endpoint, check.deployment, check.variables]

@@ -8,14 +8,14 @@ import json
 import os
 import re
 import shlex
-import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from mlp_lang.compiler.graph import Node
 from mlp_lang.runner.bindings import BindingError, Given
 from mlp_lang.runner.command import PLACEHOLDER, CommandError
-from mlp_lang.runner.store import write_json
+from mlp_lang.runner.store import read_json, write_json
 
 FIELDS = (
     "mini_batch_size",
@@ -25,6 +25,7 @@ FIELDS = (
     "mini_batch_error_threshold",
     "logging_level",
     "retry_settings",
+    "environment_variables",
 )
 """What decides about the results, beside the task. How many processes share the work does not."""
 TIMEOUT, RETRIES = 60, 2
@@ -33,6 +34,12 @@ FILES, BYTES = 10, 1 << 20
 """Files of a mini batch, or bytes of a table's, where nothing is said."""
 DEFAULT_FILE = "parallel_run_step.txt"
 """What the rows are appended to where `append_row_to` names a folder."""
+START = 600
+"""Seconds that a worker may take to import the entry script and call its `init`."""
+LISTED = 200
+"""Mini batches that a record has at most one by one: those that failed, then the first."""
+REPORT, PROGRESS = "batches.json", "progress.txt"
+"""In the scratch folder: what each mini batch came to, once all have; how many have so far."""
 _PROCESS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "parallel_process.py")
 _UNITS = {"": 1, "b": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30}
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmg]?b?)\s*\Z", re.IGNORECASE)
@@ -68,10 +75,18 @@ def counted(node: Node) -> dict[str, Any]:
 
 def workers(node: Node, jobs: int) -> int:
     """Processes at a time: those of all its nodes together, as far as there is room."""
-    said = _settings(node).get("max_concurrency_per_instance")
-    each = said if isinstance(said, int) and said > 0 else jobs
-    nodes = node.run.instance_count or _settings(node).get("resources", {}).get("instance_count") or 1
-    return max(1, min(jobs, each * nodes if isinstance(nodes, int) else each))
+    settings = _settings(node)
+    resources = settings.get("resources")
+    each = _whole(settings.get("max_concurrency_per_instance"), jobs)
+    nodes = _whole(node.run.instance_count or (resources if isinstance(resources, dict) else {}).get("instance_count"), 1)
+    return max(1, min(jobs, each * nodes))
+
+
+def variables(node: Node) -> dict[str, str]:
+    """The environment variables of a job: its component's, and over them its own."""
+    said = _settings(node).get("environment_variables")
+    own = {str(k): str(v) for k, v in said.items()} if isinstance(said, dict) else {}
+    return {**own, **node.run.environment_variables}
 
 
 def plan(node: Node, given: list[Given], jobs: int) -> Split:
@@ -94,10 +109,11 @@ def plan(node: Node, given: list[Given], jobs: int) -> Split:
     tabular = types.get(found.name) == "mltable" and _is_table(found.path)
     keys = settings.get("partition_keys") or ()
     if isinstance(keys, str):
-        keys = json.loads(keys)
+        keys = json.loads(keys) if keys.lstrip().startswith("[") else [k.strip() for k in keys.split(",")]
     retry = settings.get("retry_settings") or {}
     retries = node.run.retries if node.run.retries is not None else retry.get("max_retries", RETRIES)
     timeout = node.run.timeout if node.run.timeout is not None else retry.get("timeout", TIMEOUT)
+    level = str(settings.get("logging_level") or "INFO").upper()
     return Split(
         entry,
         found.name,
@@ -106,16 +122,18 @@ def plan(node: Node, given: list[Given], jobs: int) -> Split:
         tuple(str(k) for k in keys),
         str(task.get("program_arguments") or ""),
         str(task.get("append_row_to") or ""),
-        _limit(settings.get("error_threshold")),
-        _limit(settings.get("mini_batch_error_threshold")),
-        int(retries),
-        float(timeout),
-        str(settings.get("logging_level") or "INFO").upper(),
+        int(_number(node, "error_threshold", settings, -1)),
+        int(_number(node, "mini_batch_error_threshold", settings, -1)),
+        int(_number(node, "max_retries", {"max_retries": retries}, RETRIES)),
+        _number(node, "timeout", {"timeout": timeout}, TIMEOUT),
+        {"WARN": "WARNING"}.get(level, level if level in ("DEBUG", "INFO", "WARNING") else "INFO"),
         workers(node, jobs),
     )
 
 
-def command(split: Split, inputs: Mapping[str, str], outputs: Mapping[str, str], scratch: str) -> tuple[list[str], str]:
+def command(
+    split: Split, inputs: Mapping[str, str], outputs: Mapping[str, str], scratch: str, python: str
+) -> tuple[list[str], str]:
     """The process, as arguments and as people read it. Raises CommandError, OSError."""
     try:
         words = shlex.split(_optional(split.arguments, inputs))
@@ -126,10 +144,75 @@ def command(split: Split, inputs: Mapping[str, str], outputs: Mapping[str, str],
     if append and os.path.isdir(append):
         append = os.path.join(append, DEFAULT_FILE)
     spec = os.path.join(scratch, "parallel.json")
-    document = {**split._asdict(), "arguments": arguments, "append_to": append, "data": inputs[split.input]}
+    folders = [path for path in outputs.values() if os.path.isdir(path)]
+    document = {
+        **split._asdict(),
+        **_said_by_arguments(split, arguments),
+        "arguments": arguments,
+        "append_to": append,
+        "data": inputs[split.input],
+        "itself": spec,
+        "report": os.path.join(scratch, REPORT),
+        "progress": os.path.join(scratch, PROGRESS),
+        "output_folder": os.path.dirname(append) if append else folders[0] if folders else os.path.join(scratch, "code"),
+    }
     write_json(spec, document)
     line = f"# parallel job, {split.workers} workers: {' '.join(map(shlex.quote, [split.entry, *arguments]))}"
-    return [sys.executable, "-P", _PROCESS, spec], line
+    return [python, "-P", _PROCESS, spec], line
+
+
+def summary(scratch: str) -> dict[str, Any] | None:
+    """What the mini batches of an attempt came to, as the record has it; None if that is not known."""
+    found = read_json(os.path.join(scratch, REPORT))
+    if not isinstance(found, dict):
+        return None
+    batches = found["batches"]
+    failed = [b for b in batches if b["status"] == "failed"]
+    listed = [*failed[:LISTED], *[b for b in batches if b["status"] != "failed"][: max(0, LISTED - len(failed))]]
+    return {
+        "total": found["total"],
+        "workers": found["workers"],
+        "done": len(batches),
+        "failed": len(failed),
+        "retried": sum(b["attempts"] > 1 for b in batches),
+        "items": sum(b["items"] for b in batches),
+        "rows": sum(b["rows"] for b in batches),
+        "listed": sorted(listed, key=lambda b: int(b["number"])),
+    }
+
+
+def follow(scratch: str, ended: threading.Event, tell: Callable[[str], None]) -> None:
+    """Say how far a job is, at most ten times, until it has ended."""
+    tenth = 0
+    while not ended.wait(0.5):
+        try:
+            with open(os.path.join(scratch, PROGRESS), encoding="utf-8") as file:
+                done, total, failed = map(int, file.read().split())
+        except (OSError, ValueError):
+            continue
+        if done * 10 // total > tenth:
+            tenth = done * 10 // total
+            tell(f"{done} of {total} mini batches{f', {failed} failed' if failed else ''}")
+
+
+def _said_by_arguments(split: Split, arguments: list[str]) -> dict[str, Any]:
+    """Limits that Azure ML takes from the program arguments; the entry script sees them, too."""
+    found: dict[str, Any] = {"percent_limit": 100.0, "start": START}
+    for name, key, kind in (
+        ("error_threshold", "item_limit", int),
+        ("allowed_failed_count", "batch_limit", int),
+        ("allowed_failed_percent", "percent_limit", float),
+        ("task_overhead_timeout", "start", float),
+    ):
+        for position, word in enumerate(arguments):
+            flag, _, value = word.partition("=")
+            if flag == f"--{name}":
+                value = value or (arguments[position + 1] if position + 1 < len(arguments) else "")
+                try:
+                    found[key] = kind(value)
+                except ValueError:
+                    raise CommandError(f"`--{name}` among the program arguments is `{value}`, and no number") from None
+    return found
 
 
 def _optional(text: str, inputs: Mapping[str, str]) -> str:
@@ -199,8 +282,21 @@ def _size(node: Node, said: Any, tabular: bool) -> int:
     return size
 
 
-def _limit(value: Any) -> int:
-    return -1 if value is None or value == "" else int(value)
+def _number(node: Node, name: str, settings: Mapping[str, Any], otherwise: float) -> float:
+    said = settings.get(name)
+    if said is None or said == "":
+        return otherwise
+    try:
+        return float(said)
+    except (TypeError, ValueError):
+        raise _refused(node, f"its `{name}` is `{said}`, and no number") from None
+
+
+def _whole(value: Any, otherwise: int) -> int:
+    try:
+        return int(value) if int(value) > 0 else otherwise
+    except (TypeError, ValueError):
+        return otherwise
 
 
 def _refused(node: Node, why: str) -> BindingError:

@@ -1,16 +1,11 @@
 """From the specification of a parallel job to its rows: mini batches, a pool of workers, retries, and what failed.
 
-A process of its own that imports nothing of mlp: it runs by its path, since a step's environment leads to none. With
-`--worker` it is one of the pool: it imports the entry script once, and answers a line of JSON for each line that it
-gets. Lines that begin with `mlp: ` are what a person is told of a failure.
+A process of its own that imports nothing of mlp and is run by its path, since a step's environment need not have mlp.
+Lines that begin with `mlp: ` are what a person is told of a failure; `[3] …` is what mini batch 3 printed.
 """
 
 import contextlib
-import fnmatch
-import importlib.util
-import inspect
 import json
-import logging
 import os
 import queue
 import select
@@ -19,12 +14,11 @@ import sys
 import tempfile
 import threading
 import time
-import traceback
-from types import ModuleType, SimpleNamespace
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
-_START = 600.0
-"""Seconds that a worker may take to import the entry script and call its `init`."""
+HERE = os.path.dirname(os.path.abspath(__file__))
+MARK = "\x1e"
+"""Begins the line by which a worker says to which mini batch the following ones belong."""
 
 
 class Refusal(Exception):
@@ -44,168 +38,67 @@ class Batch(NamedTuple):
 def main(spec: dict[str, Any]) -> None:
     """Carry the job out. Raises Refusal."""
     scratch = tempfile.mkdtemp(prefix="parallel-")
-    batches = split(spec, scratch)
+    batches = _split(spec, scratch)
     workers = max(1, min(spec["workers"], len(batches)))
     print(f"{len(batches)} mini batches, {sum(b.items for b in batches)} items, {workers} workers", flush=True)
     pool = _Pool(spec, scratch, batches)
-    pool.work(workers)
-    items, rows = sum(b.items for b in batches), sum(pool.rows.values())
-    print(
-        f"{rows} results of {items} items; {pool.failed_items} items and {len(pool.failed)} mini batches failed",
-        flush=True,
-    )
+    try:
+        pool.work(workers)
+    finally:
+        pool.report(spec["report"], workers)
+    rows = sum(done["rows"] for done in pool.done.values())
+    items = sum(b.items for b in batches)
+    said = f"{pool.failed_items} items and {pool.failed} mini batches failed"
+    print(f"{rows} results of {items} items; {said}", flush=True)
     if spec["append_to"]:
         _append(spec["append_to"], scratch, len(batches))
 
 
-def split(spec: dict[str, Any], scratch: str) -> list[Batch]:
-    """The mini batches, in an order that depends on the data alone. Raises Refusal."""
-    if spec["tabular"]:
-        return _tables(spec, scratch)
-    root = spec["data"]
-    files = sorted(_walk(root)) if os.path.isdir(root) else [root]
-    groups: list[tuple[dict[str, str], list[str]]] = []
-    if spec["keys"]:
-        found: dict[tuple[str, ...], list[str]] = {}
-        for file in files:
-            found.setdefault(_partition(file, root, spec["keys"]), []).append(file)
-        groups = [(dict(zip(spec["keys"], values, strict=True)), found[values]) for values in sorted(found)]
-    else:
-        size = spec["size"]
-        groups = [({}, files[i : i + size]) for i in range(0, len(files), size)]
-    return [Batch(i, len(some), some, "", keys) for i, (keys, some) in enumerate(groups)]
-
-
-def _walk(root: str) -> list[str]:
-    found = []
-    for folder, _, names in os.walk(root):
-        found += [os.path.join(folder, name) for name in names if not name.startswith(".") and name != "MLTable"]
-    return found
-
-
-def _partition(file: str, root: str, keys: list[str]) -> tuple[str, ...]:
-    """The values of the keys, from folders that are called `key=value`."""
-    said = dict(p.split("=", 1) for p in os.path.relpath(file, root).split(os.sep)[:-1] if "=" in p)
-    lacking = [key for key in keys if key not in said]
-    if lacking:
-        raise Refusal(
-            f"`{os.path.relpath(file, root)}` lies in no folder `{lacking[0]}=…`, by which the data is to be split"
-        )
-    return tuple(said[key] for key in keys)
-
-
-def _tables(spec: dict[str, Any], scratch: str) -> list[Batch]:
-    import pandas as pd
-
-    frames = read_tables(spec["data"])
-    parts: list[tuple[dict[str, str], Any]] = []
-    if spec["keys"]:
-        whole = pd.concat([frame for frame, _ in frames], ignore_index=True)
-        lacking = [key for key in spec["keys"] if key not in whole.columns]
-        if lacking:
-            raise Refusal(f"the table has no column `{lacking[0]}`, by which it is to be split")
-        for values, part in whole.groupby(list(spec["keys"]), sort=True):
-            parts.append((dict(zip(spec["keys"], map(str, values), strict=True)), part.reset_index(drop=True)))
-    else:
-        for frame, size in frames:
-            rows = max(1, round(len(frame) * spec["size"] / size)) if size else max(1, len(frame))
-            parts += [({}, frame.iloc[i : i + rows].reset_index(drop=True)) for i in range(0, len(frame), rows)]
-    batches = []
-    for index, (keys, part) in enumerate(parts):
-        path = os.path.join(scratch, f"{index}.pickle")
-        part.to_pickle(path)
-        batches.append(Batch(index, len(part), [], path, keys))
-    return batches
-
-
-def read_tables(path: str) -> list[tuple[Any, int]]:
-    """The tables of an MLTable folder, or of a file, each with its size on the disk. Raises Refusal."""
-    import pandas as pd
-
-    read: dict[str, Any] = {}
-    files = [path]
-    if os.path.isdir(path):
-        files, read = _mltable(path)
-    frames = []
-    for file in files:
-        try:
-            if "read_parquet" in read or file.endswith((".parquet", ".pq")):
-                frame = pd.read_parquet(file)
-            elif "read_json_lines" in read or file.endswith(".jsonl"):
-                frame = pd.read_json(file, lines=True)
-            else:
-                said = read.get("read_delimited") or {}
-                headless = str(said.get("header", "")).endswith("no_header")
-                frame = pd.read_csv(
-                    file,
-                    sep=said.get("delimiter") or ",",
-                    encoding={"utf8": "utf-8"}.get(said.get("encoding", "utf8"), said.get("encoding")),
-                    header=None if headless else 0,
-                )
-        except Exception as error:
-            raise Refusal(f"`{file}` cannot be read as a table: {error}") from error
-        frames.append((frame, os.path.getsize(file)))
-    return frames
-
-
-def _mltable(folder: str) -> tuple[list[str], dict[str, Any]]:
-    """Files and reading of an MLTable folder; all its files where none is named."""
-    import yaml
-
-    path = os.path.join(folder, "MLTable")
-    document: Any = {}
-    if os.path.isfile(path):
-        with open(path, encoding="utf-8") as file:
-            document = yaml.safe_load(file) or {}
-    read: dict[str, Any] = {}
-    for step in document.get("transformations") or ():
-        name, said = next(iter(step.items())) if isinstance(step, dict) else (str(step), {})
-        if not name.startswith("read_"):
-            raise Refusal(f"the MLTable asks for `{name}`, which is not done here; only reading is")
-        read[name] = said or {}
-    every = sorted(_walk(folder))
-    files: list[str] = []
-    for entry in document.get("paths") or ():
-        if "file" in entry:
-            files.append(os.path.join(folder, entry["file"]))
-        elif "pattern" in entry:
-            pattern = os.path.normpath(os.path.join(folder, entry["pattern"]))
-            files += [f for f in every if fnmatch.fnmatch(f, pattern)]
-        elif "folder" in entry:
-            inner = os.path.join(os.path.normpath(os.path.join(folder, entry["folder"])), "")
-            files += [f for f in every if f.startswith(inner)]
-    return files or every, read
+def _split(spec: dict[str, Any], scratch: str) -> list[Batch]:
+    target = os.path.join(scratch, "batches.json")
+    script = os.path.join(HERE, "parallel_split.py")
+    ended = subprocess.run([sys.executable, "-P", script, spec["itself"], target], check=False)
+    if ended.returncode != 0:
+        sys.exit(ended.returncode if ended.returncode > 0 else 1)
+    with open(target, encoding="utf-8") as file:
+        return [Batch(**batch) for batch in json.load(file)]
 
 
 def _append(target: str, scratch: str, number: int) -> None:
     """One file of all rows, in the order of the mini batches whoever did them; there whole, or not."""
     temporary = f"{target}.new"
+    os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
     with open(temporary, "wb") as out:
         for index in range(number):
             with contextlib.suppress(FileNotFoundError), open(os.path.join(scratch, f"{index}.rows"), "rb") as rows:
-                while block := rows.read(1 << 20):
-                    out.write(block)
+                out.writelines(rows)
     os.replace(temporary, target)
 
 
 class _Pool:
-    """Workers that take one mini batch after another; a failed one is tried again, a stuck worker replaced."""
+    """A thread for each worker: it takes mini batches as long as there are some and the limits hold."""
 
     def __init__(self, spec: dict[str, Any], scratch: str, batches: list[Batch]) -> None:
         self.spec = spec
         self.scratch = scratch
+        self.total = len(batches)
         self.pending: queue.SimpleQueue[Batch] = queue.SimpleQueue()
         for batch in batches:
             self.pending.put(batch)
         self.lock = threading.Lock()
-        self.rows: dict[int, int] = {}
-        self.failed: list[int] = []
+        self.done: dict[int, dict[str, Any]] = {}  # by mini batch what it came to
+        self.failed = 0
         self.failed_items = 0
         self.why = ""
         self.problem: str | None = None
+        self.workers: set[_Worker] = set()
+        limits = [spec["batch_limit"]] if spec["batch_limit"] >= 0 else []
+        limits += [int(self.total * spec["percent_limit"] / 100)] if spec["percent_limit"] < 100 else []
+        self.batch_limit = min(limits, default=-1)
 
     def work(self, number: int) -> None:
-        threads = [threading.Thread(target=self._serve) for _ in range(number)]
+        """Do all mini batches. Raises Refusal once more has failed than may."""
+        threads = [threading.Thread(target=self._serve, args=(i,)) for i in range(number)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -213,7 +106,14 @@ class _Pool:
         if self.problem is not None:
             raise Refusal(self.problem)
 
-    def _serve(self) -> None:
+    def report(self, target: str, workers: int) -> None:
+        """Write down what each mini batch came to, for the record of the run."""
+        document = {"total": self.total, "workers": workers, "batches": [self.done[i] for i in sorted(self.done)]}
+        with open(f"{target}.new", "w", encoding="utf-8") as file:
+            json.dump(document, file)
+        os.replace(f"{target}.new", target)
+
+    def _serve(self, number: int) -> None:
         worker = None
         try:
             while self.problem is None:
@@ -221,70 +121,120 @@ class _Pool:
                     batch = self.pending.get_nowait()
                 except queue.Empty:
                     break
-                worker = self._one(batch, worker)
-            if worker is not None:
+                worker = self._one(batch, worker, number)
+            if worker is not None and self.problem is None:
                 worker.dismiss()
         except Refusal as refusal:
-            self.problem = self.problem or str(refusal)
+            self._end(str(refusal))
         except Exception as error:
-            self.problem = self.problem or f"{type(error).__name__}: {error}"
+            self._end(f"{type(error).__name__}: {error}")
         finally:
             if worker is not None:
                 worker.kill()
 
-    def _one(self, batch: Batch, worker: "_Worker | None") -> "_Worker | None":
+    def _end(self, problem: str) -> None:
+        """Nothing new begins, and what runs is of no use any more."""
+        with self.lock:
+            self.problem = self.problem or problem
+            running = list(self.workers)
+        for worker in running:
+            worker.kill()
+
+    def _one(self, batch: Batch, worker: "_Worker | None", number: int) -> "_Worker | None":
+        begun = time.monotonic()
         reply: dict[str, Any] = {}
-        for attempt in range(1 + self.spec["retries"]):
+        attempt = 0
+        while attempt <= self.spec["retries"] and self.problem is None:
+            attempt += 1
             if worker is None:
-                worker = _Worker(self.spec, self.scratch)
-            reply = worker.ask(batch._asdict(), self.spec["timeout"])
-            if "error" not in reply:
+                worker = self._new(number)
+            reply = worker.ask({**batch._asdict(), "attempt": attempt}, self.spec["timeout"])
+            if "error" not in reply or self.problem is not None:
                 break
-            print(f"mini batch {batch.index}, attempt {attempt + 1}: {reply['error']}", flush=True)
+            print(f"[{batch.index}] attempt {attempt}: {reply['error']}", flush=True)
             if reply.get("gone"):
                 worker.kill()
+                with self.lock:
+                    self.workers.discard(worker)
                 worker = None
-        with self.lock:
-            if "error" in reply:
-                self.failed.append(batch.index)
-                self.failed_items += batch.items
-                self.why = reply["error"]
-                with contextlib.suppress(FileNotFoundError):  # what an earlier attempt left
-                    os.unlink(os.path.join(self.scratch, f"{batch.index}.rows"))
-            else:
-                self.rows[batch.index] = reply["rows"]
-                lacking = max(0, batch.items - reply["rows"])
-                self.failed_items += lacking
-                if lacking:
-                    self.why = f"mini batch {batch.index} gave {reply['rows']} results for {batch.items} items"
-            for count, limit, what in (
-                (self.failed_items, self.spec["item_limit"], "items"),
-                (len(self.failed), self.spec["batch_limit"], "mini batches"),
-            ):
-                if 0 <= limit < count:
-                    self.problem = f"{count} {what} failed, and {limit} may; the last: {self.why}"
+        if self.problem is None:
+            self._settle(batch, reply, attempt, time.monotonic() - begun)
         return worker
+
+    def _new(self, number: int) -> "_Worker":
+        worker = _Worker(self.spec, self.scratch, number)
+        with self.lock:
+            self.workers.add(worker)
+        worker.begin()
+        return worker
+
+    def _settle(self, batch: Batch, reply: dict[str, Any], attempts: int, seconds: float) -> None:
+        error = reply.get("error")
+        rows = 0 if error else int(reply["rows"])
+        lacking = max(0, batch.items - rows)
+        if error:
+            with contextlib.suppress(FileNotFoundError):  # what an earlier attempt left
+                os.unlink(os.path.join(self.scratch, f"{batch.index}.rows"))
+        with self.lock:
+            self.failed += bool(error)
+            self.failed_items += lacking
+            if error:
+                self.why = error
+            elif lacking:
+                self.why = f"mini batch {batch.index} gave {rows} results for {batch.items} items"
+            self.done[batch.index] = {
+                "number": batch.index,
+                "status": "failed" if error else "completed",
+                "items": batch.items,
+                "rows": rows,
+                "attempts": attempts,
+                "seconds": round(seconds, 3),
+                "keys": batch.keys,
+                "error": error,
+            }
+            beyond = [
+                f"{count} {what} failed, and {limit} may"
+                for count, limit, what in (
+                    (self.failed_items, self.spec["item_limit"], "items"),
+                    (self.failed, self.batch_limit, "mini batches"),
+                )
+                if 0 <= limit < count
+            ]
+            with open(self.spec["progress"], "w", encoding="utf-8") as file:
+                file.write(f"{len(self.done)} {self.total} {self.failed}")
+        if beyond:
+            self._end(f"{beyond[0]}; the last: {self.why}")
 
 
 class _Worker:
-    """One process of the pool. Raises Refusal if the entry script cannot be used."""
+    """One process of the pool."""
 
-    def __init__(self, spec: dict[str, Any], scratch: str) -> None:
-        about = {"entry": spec["entry"], "arguments": spec["arguments"], "level": spec["level"], "scratch": scratch}
+    def __init__(self, spec: dict[str, Any], scratch: str, number: int) -> None:
+        names = ("entry", "arguments", "level")
+        about = {name: spec[name] for name in names} | {"scratch": scratch, "number": number}
+        self._start = spec["start"]
         self._process = subprocess.Popen(
-            [sys.executable, "-P", os.path.abspath(__file__), "--worker", json.dumps(about)],
+            [sys.executable, "-P", os.path.join(HERE, "parallel_worker.py"), json.dumps(about)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "AZUREML_BI_OUTPUT_PATH": spec["output_folder"]},
         )
-        reply = self._receive(_START)
+        assert self._process.stderr is not None
+        self._pump = threading.Thread(target=_pump, args=(self._process.stderr,), daemon=True)
+        self._pump.start()
+
+    def begin(self) -> None:
+        """Wait until it is ready. Raises Refusal if the entry script cannot be used."""
+        reply = self._receive(self._start)
         if "error" in reply:
             self.kill()
             raise Refusal(reply["error"])
 
     def ask(self, request: dict[str, Any], timeout: float) -> dict[str, Any]:
         """The reply; `error` says why there is none, `gone` that the process must be replaced."""
+        assert self._process.stdin is not None
         try:
-            assert self._process.stdin is not None
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
             self._process.stdin.flush()
         except OSError:
@@ -296,14 +246,16 @@ class _Worker:
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):
             self._process.stdin.close()
-        reply = self._receive(_START)
-        self._process.wait()
-        if "error" in reply and not reply.get("gone"):
-            raise Refusal(reply["error"])
+        reply = self._receive(self._start)
+        if not reply.get("gone"):
+            self._process.wait()
+        if "error" in reply:
+            raise Refusal(reply["error"] if not reply.get("gone") else f"shutdown(): {reply['error']}")
 
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
+        self._pump.join(1.0)  # who holds its standard error may live on
 
     def _receive(self, timeout: float) -> dict[str, Any]:
         assert self._process.stdout is not None
@@ -321,99 +273,23 @@ class _Worker:
         return dict(json.loads(line))
 
 
-def work(about: dict[str, Any]) -> None:
-    """Be a worker: one line in, one line out."""
-    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what the script prints is no reply
-    sys.stdout = sys.stderr
-
-    def say(reply: dict[str, Any]) -> None:
-        replies.write(json.dumps(reply) + "\n")
-        replies.flush()
-
-    entry = about["entry"]
-    logging.basicConfig(level=getattr(logging, about["level"], logging.INFO))
-    sys.argv = [entry, *about["arguments"]]
-    doing = "import"
-    try:
-        module = _load(entry)
-        if not callable(getattr(module, "run", None)):
-            say({"error": f"`{entry}` has no function `run(mini_batch)`"})
-            return
-        doing = "init()"
-        if callable(getattr(module, "init", None)):
-            module.init()
-    except BaseException as error:
-        traceback.print_exc()
-        what = "cannot be imported" if doing == "import" else "fails in init()"
-        say({"error": f"`{entry}` {what}: {_said(error)}"})
-        return
-    say({})
-    for line in sys.stdin:
-        try:
-            say({"rows": _run(module, json.loads(line), about["scratch"])})
-        except BaseException as error:
-            traceback.print_exc()
-            say({"error": f"run() of `{entry}` failed: {_said(error)}"})
-    try:
-        if callable(getattr(module, "shutdown", None)):
-            module.shutdown()
-        say({})
-    except BaseException as error:
-        traceback.print_exc()
-        say({"error": f"shutdown() of `{entry}` failed: {_said(error)}"})
-
-
-def _load(entry: str) -> ModuleType:
-    path = os.path.abspath(entry)
-    sys.path.insert(0, os.path.dirname(path))
-    name = os.path.splitext(os.path.basename(path))[0]
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None or not os.path.isfile(path):
-        raise FileNotFoundError(f"there is no file `{entry}` among the code")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def _run(module: ModuleType, batch: dict[str, Any], scratch: str) -> int:
-    """Do one mini batch and write down its rows; how many there are."""
-    data: Any = batch["files"]
-    if batch["table"]:
-        import pandas as pd
-
-        data = pd.read_pickle(batch["table"])
-    arguments = [data]
-    if len(inspect.signature(module.run).parameters) > 1:
-        context = SimpleNamespace(
-            minibatch_index=batch["index"], mini_batch_id=str(batch["index"]), partition_key_value=batch["keys"]
-        )
-        arguments.append(context)
-    result = module.run(*arguments)
-    if result is None or isinstance(result, str | bytes | dict) or not hasattr(result, "__len__"):
-        raise TypeError(f"it returned {type(result).__name__}, and a list or a DataFrame is expected")
-    with open(os.path.join(scratch, f"{batch['index']}.rows"), "w", encoding="utf-8") as file:
-        if hasattr(result, "to_csv") and hasattr(result, "columns"):
-            result.to_csv(file, sep=" ", header=False, index=False)
+def _pump(stream: IO[bytes]) -> None:
+    """What a worker prints, line by line, with the number of its mini batch."""
+    prefix = b""
+    for line in stream:
+        if line.startswith(MARK.encode()):
+            number = line[len(MARK) :].strip()
+            prefix = b"[" + number + b"] " if number else b""
         else:
-            file.writelines(f"{row}\n" for row in result)
-    return len(result)
-
-
-def _said(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+            sys.stdout.buffer.write(prefix + line.rstrip(b"\n") + b"\n")
+            sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "--worker":
-        work(json.loads(sys.argv[2]))
-    else:
-        with open(sys.argv[1], encoding="utf-8") as stream:
-            told = json.load(stream)
-        try:
-            main(told)
-        except Refusal as refusal:
-            print(f"mlp: {refusal}", flush=True)
-            sys.exit(1)
+    with open(sys.argv[1], encoding="utf-8") as stream:
+        told = json.load(stream)
+    try:
+        main(told)
+    except Refusal as refusal:
+        print(f"mlp: {refusal}", flush=True)
+        sys.exit(1)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from mlp_lang.compiler.graph import Graph, Node
 from mlp_lang.compiler.order import sort
 from mlp_lang.dsl.diagnostics import Diagnostic, Severity
-from mlp_lang.runner import environment, failures, serving
+from mlp_lang.runner import environment, failures, serving, sweep
 from mlp_lang.runner.asked import forced, unrunnable, with_data
 from mlp_lang.runner.bindings import BindingError, given_inputs, settled, sources
 from mlp_lang.runner.content import Memory, digest_text
@@ -195,7 +195,15 @@ class _Planner:
         if seconds is None and action in ("run", "maybe"):
             entry = next(last_entries(self.home, self.graph.name, node.name), {})
             seconds = entry.get("seconds")
+        if node.kind == "sweep" and action in ("run", "maybe"):
+            why = f"{why}: {sweep.spelled(self._settled(node))}"
         return Planned(node.name, node.title or node.name, node.verb, node.component.name, action, why, seconds)
+
+    def _settled(self, node: Node) -> Node:
+        try:
+            return settled(node, self.sources)
+        except BindingError:  # which the step says itself
+            return node
 
 
 _ONCE = "it never gives the same twice (`is_deterministic: false`)"

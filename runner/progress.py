@@ -9,11 +9,16 @@ from mlp_lang.compiler.graph import Graph
 
 
 class Progress(Protocol):
-    """What the runner tells. `state` is waiting, running, completed, cached, failed, skipped, cancelled or omitted."""
+    """What the runner tells. `state` is waiting, running, completed, cached, failed, skipped, cancelled or omitted.
+
+    A `note` says how far a step with parts (trials, mini batches) is.
+    """
 
     def begin(self, graph: Graph, folder: str) -> None: ...
 
     def step(self, name: str, state: str, seconds: float, note: str = "") -> None: ...
+
+    def note(self, name: str, text: str) -> None: ...
 
     def say(self, text: str) -> None: ...
 
@@ -26,6 +31,8 @@ class Silent:
     def begin(self, graph: Graph, folder: str) -> None: ...
 
     def step(self, name: str, state: str, seconds: float, note: str = "") -> None: ...
+
+    def note(self, name: str, text: str) -> None: ...
 
     def say(self, text: str) -> None: ...
 
@@ -54,6 +61,9 @@ class Plain:
         }
         if state in words:
             self.say(f"{self._titles.get(name, name)} … {words[state]}{f': {note}' if note else ''}")
+
+    def note(self, name: str, text: str) -> None:
+        self.say(f"{self._titles.get(name, name)} … {text}")
 
     def say(self, text: str) -> None:
         print(time.strftime("%H:%M:%S"), text, file=self._stream, flush=True)
@@ -94,6 +104,10 @@ class Live:
 
     def step(self, name: str, state: str, seconds: float, note: str = "") -> None:
         self._states[name] = (state, time.monotonic() if state == "running" else seconds, note)
+
+    def note(self, name: str, text: str) -> None:
+        state, since, _ = self._states.get(name, ("running", time.monotonic(), ""))
+        self._states[name] = (state, since, text)
 
     def say(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False)

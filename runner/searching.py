@@ -7,7 +7,7 @@ distribution by its inverse), so that each of Optuna's samplers can draw each sp
 import itertools
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import NormalDist
 from typing import Any, NamedTuple
 
@@ -56,29 +56,85 @@ WORDS = frozenset([*_SPACES, "choice", "randint"])
 """Azure ML's types of a search space."""
 
 
-class Search:
-    """The draws of one sweep. Raises SearchError for a space or an algorithm that is unknown."""
+def kind_of(algorithm: Any) -> str:
+    said = algorithm if isinstance(algorithm, Mapping) else {"type": algorithm or "random"}
+    return "sobol" if str(said.get("rule") or "").lower() == "sobol" else str(said.get("type", "random"))
 
-    def __init__(self, space: Mapping[str, Any], algorithm: Any, maximize: bool, several: bool) -> None:
+
+def check(space: Mapping[str, Any], algorithm: Any) -> None:
+    """Raises SearchError for what cannot be searched. Imports nothing, so that it can be asked before a run."""
+    kind = kind_of(algorithm)
+    if kind not in ("random", "sobol", "bayesian", "grid"):
+        raise SearchError(f"the sampling algorithm `{kind}` is not known here")
+    for name, one in space.items():
+        _check_space(name, one)
+        if kind == "grid":
+            list(_choices(name, one))
+
+
+def _check_space(name: str, space: Any) -> None:
+    if not _is_space(space):
+        raise SearchError(f"`{name}` is searched in no space that is known here: {space!r}")
+    kind = space["type"]
+    wanted = {"choice": ("values",), "randint": ("upper",)}.get(
+        kind, ("mu", "sigma") if kind.endswith("normal") else ("min_value", "max_value")
+    )
+    wanted += ("q",) if kind.startswith("q") else ()
+    for field in wanted:
+        if field not in space:
+            raise SearchError(f"the space `{kind}` of `{name}` lacks `{field}`")
+    if kind == "choice":
+        if not isinstance(space["values"], list) or not space["values"]:
+            raise SearchError(f"`{name}` has nothing to choose from")
+        for chosen in space["values"]:
+            for key, inner in chosen.items() if isinstance(chosen, Mapping) else ():
+                if _is_space(inner):
+                    _check_space(f"{name}.{key}", inner)
+        return
+    if any(isinstance(space[field], str) and "${{" in space[field] for field in wanted):
+        return  # a parameter, whose value is not known yet
+    for field in wanted:
+        if not isinstance(space[field], int | float):
+            raise SearchError(f"`{field}` of `{name}` is `{space[field]}`, and no number")
+    if any(space.get(field, 1) <= 0 for field in ("upper", "sigma", "q")):
+        raise SearchError(f"the space `{kind}` of `{name}` is empty: `upper`, `sigma` and `q` are above 0")
+    if "min_value" in wanted and space["min_value"] > space["max_value"]:
+        raise SearchError(f"the space `{kind}` of `{name}` is empty: `min_value` is above `max_value`")
+
+
+class Search:
+    """The draws of one sweep. Raises SearchError for a space or an algorithm that is unknown.
+
+    `earlier` is what a run that is resumed has drawn. A Bayesian search draws by what trials came to when, so it is
+    given the same again; the others draw the same in any case.
+    """
+
+    def __init__(
+        self,
+        space: Mapping[str, Any],
+        algorithm: Any,
+        maximize: bool,
+        several: bool,
+        earlier: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
         import optuna
 
+        check(space, algorithm)
         said = algorithm if isinstance(algorithm, Mapping) else {"type": algorithm or "random"}
-        self.kind = "sobol" if said.get("rule") == "sobol" else str(said.get("type", "random"))
-        base = said.get("logbase", "e")
+        self.kind = kind_of(algorithm)
+        base = said.get("logbase") or "e"
         self._base = math.e if base == "e" else float(base)
         self._space = dict(space)
-        for name, one in self._space.items():
-            if not _is_space(one):
-                raise SearchError(f"`{name}` is searched in no space that is known here: {one!r}")
         self._left = None if self.kind != "grid" else list(self._grid())
-        seed = said.get("seed")
+        seed = UNSEEDED if said.get("seed") is None else int(said["seed"])
+        replayed = list(earlier) if self.kind == "bayesian" else []
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            sampler = _sampler(self.kind, UNSEEDED if seed is None else int(seed), several)
+            sampler = _sampler(self.kind, seed + len(replayed), several)  # what follows is not what was drawn first
             self._study = optuna.create_study(direction="maximize" if maximize else "minimize", sampler=sampler)
-        for drawn in self._left or ():
-            self._study.enqueue_trial(drawn)
+        for drawn in (*(self._left or ()), *replayed):
+            self._study.enqueue_trial(dict(drawn))
         self._primer = 0
         if self.kind == "sobol":  # the sampler learns what it draws from the first trial that has ended
             self._prime()
@@ -163,10 +219,8 @@ def _sampler(kind: str, seed: int, several: bool) -> Any:
             return samplers.QMCSampler(qmc_type="sobol", scramble=True, seed=seed)
         case "bayesian":
             return samplers.TPESampler(seed=seed, constant_liar=several)
-        case "grid":
-            return samplers.RandomSampler(seed=seed)  # every combination is given to it
-        case _:
-            raise SearchError(f"the sampling algorithm `{kind}` is not known here")
+        case _:  # a grid: every combination is given to it
+            return samplers.RandomSampler(seed=seed)
 
 
 def _choices(path: str, space: Mapping[str, Any]) -> Iterator[dict[str, int]]:

@@ -39,6 +39,7 @@ class _Event(NamedTuple):
     name: str = ""
     outcome: Outcome | None = None
     number: int = 0
+    text: str = ""
 
 
 def run(
@@ -159,7 +160,10 @@ class _Session:
         self.grace = grace
         self.findings = findings
         self.events: SimpleQueue[_Event] = SimpleQueue()
-        self.control = Control(lambda: self.events.put(_Event("wake")))
+        self.control = Control(
+            lambda: self.events.put(_Event("wake")),
+            lambda name, text: self.events.put(_Event("note", name, text=text)),
+        )
         self.outcomes: dict[str, Outcome] = {}
         self.running: set[str] = set()
         self.started = datetime.now(UTC)
@@ -296,6 +300,8 @@ class _Session:
                 continue
             if event.kind == "started":
                 self.progress.step(event.name, "running", 0.0)
+            elif event.kind == "note":
+                self.progress.note(event.name, event.text)
             elif event.kind == "signal":
                 self._stop(event.number)
             elif event.outcome is not None:

@@ -6,9 +6,10 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
-from mlp_lang.compiler.graph import Graph, Node, OutputPort
+from mlp_lang.compiler.graph import Graph, Literal, Node, OutputPort
 from mlp_lang.dsl.diagnostics import Diagnostic
 from mlp_lang.runner import code, failures, findings, parallel, serving
 from mlp_lang.runner.bindings import BindingError, Given, Sources, given_inputs, settled
@@ -58,8 +59,9 @@ class Shop(NamedTuple):
 class Control:
     """How a running step is reached from outside: stopped on cancellation and at its deadline."""
 
-    def __init__(self, wake: Callable[[], None]) -> None:
+    def __init__(self, wake: Callable[[], None], note: Callable[[str, str], None] = lambda name, text: None) -> None:
         self.wake = wake  # has the scheduler look at the deadlines again
+        self.note = note  # says how far a step is
         self.lock = threading.Lock()
         self.stopping = threading.Event()  # set with `cancelled`, for those who wait
         self.cancelled = False
@@ -143,7 +145,8 @@ def execute(node: Node, shop: Shop, control: Control, started: Callable[[], None
         os.makedirs(folder)
         split = parallel.plan(asked, given, shop.jobs) if node.kind == "parallel" else None
         if split is not None:  # its limits are those of a mini batch
-            node = node._replace(run=node.run._replace(timeout=None, retries=None))
+            variables = parallel.variables(asked)
+            node = node._replace(run=node.run._replace(timeout=None, retries=None, environment_variables=variables))
         tries = 1 + (node.run.retries or 0)
         while True:
             attempts += 1
@@ -242,28 +245,37 @@ def _attempt(
         code.lay_out(node.component, work)
         texts = _inputs_for(given, scratch)
         if split is not None:
-            arguments, line = parallel.command(split, texts, outputs, scratch)
+            arguments, line = parallel.command(split, texts, outputs, scratch, os.path.join(shop.python, "python"))
         else:
             line = expand(node.component.command, texts, outputs)
             arguments = [shop.shell, "-c", line]
-    run_id = shop.tracking.start(node.title or node.name, _tags(node, key.text)) if shop.tracking is not None else ""
+    parent = control.tracked.get(node.name.partition("/trials/")[0], "") if node.kind == "trial" else ""
+    tags = _tags(node, key.text)
+    run_id = shop.tracking.start(node.title or node.name, tags, parent) if shop.tracking is not None else ""
     control.tracked[node.name] = run_id
     environment = _variables(node, given, outputs, run_id, shop, scratch)
     with open(os.path.join(folder, "command.txt"), "w", encoding="utf-8") as file:
         file.write(line + "\n")
     running = time.monotonic()
+    over = threading.Event()
+    if split is not None:
+        tell = partial(control.note, node.name)
+        threading.Thread(target=parallel.follow, args=(scratch, over, tell), daemon=True).start()
     try:
         ended = _run(node, arguments, work, environment, log, number, shop, control)
     except BaseException:
         if shop.tracking is not None:
             shop.tracking.end(run_id, "KILLED")
         raise
+    finally:
+        over.set()
     took = time.monotonic() - running
     exit_code, late = ended.exit_code, ended.late
     if shop.tracking is not None:
         state = "FINISHED" if exit_code == 0 and not late else "KILLED" if control.cancelled else "FAILED"
         shop.tracking.end(run_id, state)
     logged = shop.tracking.logged(run_id) if shop.tracking is not None and node.kind == "trial" else {}
+    batches = parallel.summary(scratch) if split is not None else None
     failed = Outcome(
         Status.FAILED,
         time.monotonic() - begun,
@@ -274,6 +286,7 @@ def _attempt(
         read=key.read,
         started=begun,
         resources=ended.resources,
+        batches=batches,
     )
     if control.cancelled and exit_code != 0:
         return failed._replace(status=Status.CANCELLED)
@@ -290,7 +303,7 @@ def _attempt(
     for port in ports:
         if (what := _lacking(outputs[port.name], port)) is not None:
             return failed._replace(diagnostic=failures.no_output(node, port.name, log, what))
-    about = {"resources": ended.resources, **({"logged": logged} if logged else {})}
+    about = {"resources": ended.resources, "logged": logged or None, "batches": batches}
     stored = keep(node, key, made, outputs, folder, took, about, shop)
     return outcome_of(Status.COMPLETED, node, stored, folder, begun, number, shop, key)
 
@@ -400,7 +413,9 @@ def _variables(
 
 
 def _tags(node: Node, key: str) -> dict[str, str]:
-    return {"mlp.step": node.name, "mlp.verb": node.verb, "mlp.component": node.component.name, "mlp.key": key}
+    values = {f"mlp.input.{n}": str(b.value)[:500] for n, b in node.inputs if isinstance(b, Literal)}
+    said = {"mlp.step": node.name, "mlp.verb": node.verb, "mlp.component": node.component.name, "mlp.key": key}
+    return {**said, **(values if node.kind == "trial" else {})}
 
 
 def _lacking(path: str, port: OutputPort) -> str | None:
@@ -423,7 +438,7 @@ def keep(
 ) -> Stored:
     """Put what a step made where it stays: the cache and the run's folder, or the latter alone. There whole, or not.
 
-    `more` is what its entry says besides: `resources`, what a trial `logged`, the `trials` of a sweep.
+    `more` is what its entry says besides: `resources`, what a trial `logged`, a sweep's `trials`, mini `batches`.
     """
     trees = {}
     digests = {}
@@ -438,7 +453,7 @@ def keep(
         "component": node.component.name,
         "made": now(),
         "parts": key.parts,
-        **more,
+        **{name: value for name, value in more.items() if value is not None or name == "resources"},
     }
     document = document_of(key.text, digests, trees, took, about)
     for name in ("log.txt", "command.txt"):
@@ -503,4 +518,5 @@ def outcome_of(
         resources=stored.document.get("resources"),
         trials=tuple(stored.document.get("trials") or ()),
         logged=stored.document.get("logged") or {},
+        batches=stored.document.get("batches"),
     )

@@ -5,6 +5,7 @@ an entry in the cache like any step; the outputs of the best one become the swee
 """
 
 import os
+import re
 import shutil
 import signal
 import threading
@@ -13,20 +14,24 @@ from collections.abc import Mapping
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
-from mlp_lang.compiler.graph import Literal, Node
+from mlp_lang.compiler.graph import Literal, Node, Parameter
 from mlp_lang.dsl.diagnostics import Diagnostic
 from mlp_lang.lowering.values import json_text, plain_text
-from mlp_lang.runner import failures
+from mlp_lang.runner import failures, record
 from mlp_lang.runner.content import place_whole, remove
 from mlp_lang.runner.keys import Key
 from mlp_lang.runner.outcome import Outcome, Status
 from mlp_lang.runner.progress import spell_seconds
 from mlp_lang.runner.steps import Control, Shop, execute, keep, outcome_of, processes
 from mlp_lang.runner.stopping import to_stop
+from mlp_lang.runner.trials import Drawn, Notes
 
 LOOKS = 0.25
 """Seconds between two looks at what running trials have logged, where a policy may end them."""
 TRIALS = "trials"
+MOST = 1000
+"""Trials of a sweep that does not say how many, as in Azure ML."""
+_SPACE = re.compile(r"\$\{\{\s*search_space\.")
 
 
 class Goal(NamedTuple):
@@ -52,6 +57,15 @@ def concurrency(node: Node, jobs: int) -> int:
     return max(1, min(jobs, int(most) * processes(trial)))  # type: ignore[arg-type]
 
 
+def spelled(node: Node) -> str:
+    """What a sweep will do, for the plan of a run: `8 trials, random, 2 at a time`."""
+    search = node.search or {}
+    limits, algorithm = search.get("limits") or {}, search.get("sampling_algorithm") or "random"
+    kind = algorithm.get("rule") or algorithm.get("type") if isinstance(algorithm, dict) else algorithm
+    most, at_once = limits.get("max_total_trials", MOST), limits.get("max_concurrent_trials")  # type: ignore[union-attr]
+    return f"at most {most} trials, {kind}{f', {at_once} at a time' if at_once else ''}"
+
+
 def trial_of(node: Node, number: int, values: Mapping[str, Any], search: Mapping[str, Any]) -> Node:
     """The step that a trial is: searched values stand on its command line as Azure ML spells them."""
     texts: dict[str, str] = {}
@@ -66,6 +80,7 @@ def trial_of(node: Node, number: int, values: Mapping[str, Any], search: Mapping
         p._replace(type="string", azure_type="string", encoding="plain") if p.name in texts else p
         for p in node.component.inputs
     )
+    parameters += tuple(Parameter(name, "string", "string") for name in texts if name not in names)
     bound = tuple((name, binding) for name, binding in node.inputs if name not in texts)
     distribution, variables = said.get("distribution"), said.get("environment_variables")
     limit = (search.get("limits") or {}).get("trial_timeout")
@@ -82,7 +97,9 @@ def trial_of(node: Node, number: int, values: Mapping[str, Any], search: Mapping
         title=f"{node.title or node.name} trial {number}",
         kind="trial",
         search=None,
-        component=node.component._replace(inputs=parameters),
+        component=node.component._replace(
+            inputs=parameters, command=_SPACE.sub("${{inputs.", node.component.command)
+        ),
         inputs=(*bound, *((name, Literal(text)) for name, text in texts.items())),
         run=run,
     )
@@ -95,7 +112,7 @@ def carry_out(node: Node, search: Mapping[str, Any], key: Key, shop: Shop, contr
     folder = shop.folder.step(node.name)
     if shop.resume:  # trials that had ended stay
         for name in os.listdir(folder) if os.path.isdir(folder) else ():
-            if name != TRIALS:
+            if name not in (TRIALS, Notes.FILE):
                 remove(os.path.join(folder, name))
     else:
         shutil.rmtree(folder, ignore_errors=True)
@@ -103,10 +120,19 @@ def carry_out(node: Node, search: Mapping[str, Any], key: Key, shop: Shop, contr
     shop.journal.append("started", step=node.name, attempt=1)
     with open(os.path.join(folder, "log.txt"), "w", encoding="utf-8") as log:
         sweep = _Sweep(node._replace(search=dict(search)), search, key, shop, control, begun, log)
+        run_id = shop.tracking.start(sweep.title, {"mlp.step": node.name, "mlp.key": key.text}) if shop.tracking else ""
+        control.tracked[node.name] = run_id
+        outcome = None
         try:
-            return sweep.run()
+            outcome = sweep.run()
         except SearchError as error:
-            return sweep.failed(Diagnostic("MLP0953", f"`{sweep.title}`: {error}", failures.place(node)))
+            outcome = sweep.failed(Diagnostic("MLP0953", f"`{sweep.title}`: {error}", failures.place(node)))
+        finally:
+            if shop.tracking is not None:
+                good = outcome is not None and outcome.status.succeeded
+                state = "FINISHED" if good else "KILLED" if control.cancelled else "FAILED"
+                shop.tracking.end(run_id, state, sweep.best() if good else {})
+    return outcome
 
 
 class _Trial:
@@ -137,7 +163,7 @@ class _Sweep:
         self.goal = goal_of(search)
         self.policy = search.get("early_termination")
         limits = search.get("limits") or {}
-        self.most = int(limits.get("max_total_trials") or 1)
+        self.most = int(limits.get("max_total_trials") or MOST)
         timeout = limits.get("timeout")
         self.timeout = float(timeout) if timeout is not None else None
         self.at_once = max(1, concurrency(node, shop.jobs) // processes(trial_of(node, 0, {}, search)))
@@ -146,13 +172,18 @@ class _Sweep:
         self.histories: dict[int, list[float]] = {}
         self.ended: SimpleQueue[_Trial] = SimpleQueue()
         self.late = False
+        self.notes = Notes(shop.folder.step(node.name), key.text)
 
     def run(self) -> Outcome:
         """Try until the limits are reached or nothing is left to try. Raises SearchError, OSError."""
         from mlp_lang.runner.searching import Search
 
         space = self.search.get("search_space") or {}
-        drawn = Search(space, self.search.get("sampling_algorithm"), self.goal.maximize, self.at_once > 1)
+        drawn = Search(
+            space, self.search.get("sampling_algorithm"), self.goal.maximize, self.at_once > 1, self.notes.parameters()
+        )
+        if self.policy and self.shop.tracking is None:
+            self._say("the run is not tracked by MLflow, so no trial can be stopped early")
         running = 0
         exhausted = False
         while True:
@@ -164,7 +195,7 @@ class _Sweep:
                 trial = _Trial(trial_of(self.node, len(self.trials), draw.values, self.search), draw)
                 self.trials.append(trial)
                 running += 1
-                threading.Thread(target=self._work, args=(trial,), name=trial.node.name, daemon=True).start()
+                self._begin(trial)
             if not running:
                 return self._outcome()
             try:
@@ -188,6 +219,27 @@ class _Sweep:
             resources=self._resources(),
             trials=self._records(None),
         )
+
+    def best(self) -> dict[str, float]:
+        """The goal's metric at its best, by name."""
+        values = [t.value for t in self.trials if t.value is not None and t.outcome and t.outcome.status.succeeded]
+        return {self.goal.metric: self.goal.best(values)} if values else {}
+
+    def _begin(self, trial: _Trial) -> None:
+        number, parameters = len(self.trials) - 1, trial.draw.trial.params
+        before = self.notes.of(number)
+        if before is not None and before.stopped and before.parameters == parameters:
+            trial.stopped = time.monotonic()  # it was ended early before the run was, and stays so
+            trial.outcome = Outcome(Status.FAILED, logged={self.goal.metric: before.logged})
+            self.ended.put(trial)
+            return
+        self.notes.write(Drawn(number, parameters))
+        self._journal(number, None)
+        threading.Thread(target=self._work, args=(trial,), name=trial.node.name, daemon=True).start()
+
+    def _journal(self, number: int, best: _Trial | None) -> None:
+        said = record.trial(self.node, self._record(number, best), self.shop.folder.path)
+        self.shop.journal.append("trial", step=self.node.name, trial=said)
 
     def _going(self) -> bool:
         return not self.control.cancelled and not self.late
@@ -258,7 +310,14 @@ class _Sweep:
             trial.value = None
         said = ", ".join(f"{name} = {plain_text(value)}" for name, value in trial.draw.values.items())
         found = f"{self.goal.metric} = {trial.value:.6g}" if trial.value is not None else "no metric"
-        self._say(f"trial {number}: {self._state(trial)}, {found} ({said})")
+        state = self._state(trial)
+        self._say(f"trial {number}: {state}, {found} ({said})")
+        if state == "stopped":
+            self.notes.write(Drawn(number, trial.draw.trial.params, True, history))
+        self._journal(number, None)
+        best = "".join(f", best {value:.6g}" for value in self.best().values())
+        ended = sum(t.outcome is not None for t in self.trials)
+        self.control.note(self.node.name, f"{ended} of at most {self.most} trials{best}; trial {number} {state}, {found}")
 
     def _say(self, line: str) -> None:
         self.log.write(line + "\n")
@@ -272,21 +331,23 @@ class _Sweep:
         return trial.outcome.status.value
 
     def _records(self, best: _Trial | None) -> tuple[dict[str, Any], ...]:
-        return tuple(
-            {
-                "number": number,
-                "values": trial.draw.values,
-                "status": self._state(trial),
-                "metric": trial.value,
-                "primary_metric": self.goal.metric,
-                "best": trial is best,
-                "seconds": round(trial.outcome.seconds, 3) if trial.outcome is not None else 0.0,
-                "error": trial.outcome.diagnostic.label or trial.outcome.diagnostic.message
-                if trial.outcome is not None and trial.outcome.diagnostic is not None and trial.stopped is None
-                else None,
-            }
-            for number, trial in enumerate(self.trials)
-        )
+        return tuple(self._record(number, best) for number in range(len(self.trials)))
+
+    def _record(self, number: int, best: _Trial | None) -> dict[str, Any]:
+        trial = self.trials[number]
+        outcome = trial.outcome
+        diagnostic = outcome.diagnostic if outcome is not None and trial.stopped is None else None
+        return {
+            "number": number,
+            "values": trial.draw.values,
+            "status": self._state(trial),
+            "metric": trial.value,
+            "primary_metric": self.goal.metric,
+            "best": trial is best,
+            "seconds": round(outcome.seconds, 3) if outcome is not None else 0.0,
+            "reports": len(self.histories.get(number, ())),
+            "error": diagnostic.label or diagnostic.message if diagnostic is not None else None,
+        }
 
     def _resources(self) -> dict[str, Any] | None:
         """What all trials took: their CPU seconds together, the most memory of one."""
@@ -351,9 +412,8 @@ class _Sweep:
             shutil.copy2(os.path.join(won, "command.txt"), os.path.join(folder, "command.txt"))
             outputs = {port.name: os.path.join(made, "outputs", port.name) for port in self.node.component.outputs}
             took = time.monotonic() - self.begun
-            about: dict[str, Any] = {"resources": self._resources(), "trials": list(self._records(best))}
-            if best.outcome is not None and best.outcome.logged:
-                about["logged"] = best.outcome.logged
+            logged = best.outcome.logged if best.outcome is not None else None
+            about = {"resources": self._resources(), "trials": list(self._records(best)), "logged": logged or None}
             stored = keep(self.node, self.key, made, outputs, folder, took, about, self.shop)
         finally:
             remove(scratch)

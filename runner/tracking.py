@@ -59,18 +59,18 @@ class Tracking:
         except OSError as error:
             self._give_up(str(error))
 
-    def start(self, name: str, tags: Mapping[str, str]) -> str:
-        """A new run for a step, nested in the pipeline's; empty if there is no tracking."""
+    def start(self, name: str, tags: Mapping[str, str], parent: str = "") -> str:
+        """A new run for a step, nested in another, else in the pipeline's; empty if there is no tracking."""
         with self._lock:
             self._begin()
             self._opened()
-            return str(self._ask({"do": "start", "name": name, "tags": dict(tags)}).get("run_id", ""))
+            return str(self._ask({"do": "start", "name": name, "tags": dict(tags), "parent": parent}).get("run_id", ""))
 
-    def end(self, run_id: str, status: str) -> None:
-        """End a run as FINISHED, FAILED or KILLED."""
+    def end(self, run_id: str, status: str, metrics: Mapping[str, float] | None = None) -> None:
+        """End a run as FINISHED, FAILED or KILLED; `metrics` are logged to it before."""
         if run_id:
             with self._lock:
-                self._ask({"do": "end", "run_id": run_id, "status": status})
+                self._ask({"do": "end", "run_id": run_id, "status": status, "metrics": dict(metrics or {})})
 
     def logged(self, run_id: str) -> dict[str, list[float]]:
         """By metric all values that a run has logged, in order."""

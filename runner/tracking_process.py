@@ -80,7 +80,7 @@ class Session:
         return {"run_id": self.parent, "experiment_id": self.experiment}
 
     def start(self, request: dict[str, Any]) -> dict[str, str]:
-        run = self._create(request["name"], {**request["tags"], "mlflow.parentRunId": self.parent})
+        run = self._create(request["name"], {**request["tags"], "mlflow.parentRunId": request.get("parent") or self.parent})
         self.running.add(run)
         return {"run_id": run}
 

@@ -53,10 +53,10 @@ lint: $(VENV)/.dev ## style, formatting and types; programs in canonical form
 	$(BIN)/mlp fmt --check pipelines
 	$(BIN)/mlp check pipelines
 
-bench: $(VENV)/.dev ## time whole processes, beside azure-ai-ml; table and .bench/bench.json
+bench: $(VENV)/.dev ## time whole processes, beside azure-ai-ml, dvc, snakemake; table and .bench/bench.json
 	$(BIN)/python bench/bench.py
 
-bench-peers: ## install miniwdl and kfp, each into an environment of its own, for bench to find
+bench-peers: ## install miniwdl, kfp, dvc and snakemake, each into an environment of its own, for bench to find
 	PYTHON=$(PYTHON) bench/peers.sh
 
 conformance: $(VENV)/.dev ## how much of Azure ML's YAML comes back the same: CORPUS=folder, or those at hand

@@ -10,12 +10,12 @@ from mlp_lang.compiler.checks import report_misfit, unknown_word, value_fits
 from mlp_lang.compiler.fit import Misfit
 from mlp_lang.compiler.graph import Component, OutputSetting
 from mlp_lang.compiler.instances import Instance
-from mlp_lang.compiler.interface import Interface, component_of
+from mlp_lang.compiler.interface import Interface, add_output, component_of
 from mlp_lang.compiler.symbols import Scope
 from mlp_lang.compiler.typenames import type_of
-from mlp_lang.compiler.types import INT
+from mlp_lang.compiler.types import INT, PORTS
 from mlp_lang.compiler.unroll import forgive
-from mlp_lang.compiler.values import BAD, AssetValue, Bad, Constant, SearchSpace
+from mlp_lang.compiler.values import AssetValue, Bad, Constant, SearchSpace
 from mlp_lang.dsl import syntax
 
 if TYPE_CHECKING:
@@ -54,11 +54,9 @@ def block(context: "Context", instance: Instance, item: syntax.Block) -> bool:
         context.report.error("MLP0315", message, item.name.span, help=help)
         return True
     if word == "inputs":
-        forgive(context.report, item.items)
-        context.report.error(
-            "MLP0343", "AutoML takes its tables by reference, and chooses how to read them", item.name.span
-        )
-        return True
+        message = "azure-ai-ml makes a text of a table whose mode is said, and of what else is said of it"
+        context.report.warning("MLP0343", message, item.name.span, help="say it of the `data`")
+        return False
     if word == SEARCH:
         search.read_block(context, instance, item)
         return True
@@ -96,6 +94,29 @@ def _keys(context: "Context", field: dict[str, Any], value: Any, setting: settin
             unknown_word(context.report, "MLP0206", "key", syntax.Name(key, setting.span), known)
 
 
+def own_outputs(instance: Instance, face: Interface) -> Interface:
+    """The interface of one stage: with the outputs whose type its block `outputs` says."""
+    named = {
+        port.name.text: setting.value.name
+        for block in instance.spec.items or ()
+        if isinstance(block, syntax.Block) and block.name.text == "outputs"
+        for port in block.items
+        if isinstance(port, syntax.Block) and port.name.text not in face.outputs
+        for setting in port.items
+        if isinstance(setting, syntax.Setting) and setting.name.text == "type"
+        if isinstance(setting.value, syntax.Reference) and setting.value.name in PORTS
+    }
+    if not named:
+        return face
+    own = Interface(face.name, face.origin, face.folder, face.source)
+    for slot in Interface.__slots__:
+        setattr(own, slot, getattr(face, slot))
+    own.outputs, own.component = dict(face.outputs), None
+    for name, word in named.items():
+        add_output(own, name, PORTS[word], PORTS[word].azure, {}, tuple(face.inputs))
+    return own
+
+
 # --- search_space -----------------------------------------------------------------------------------------------------
 
 
@@ -124,10 +145,9 @@ def _table(context: "Context", instance: Instance, setting: syntax.Setting, what
     """A table comes from the pipeline or from a stage: azure-ai-ml makes a text of one that is given in place."""
     value = context.evaluator.evaluate(setting.value, instance.scope)
     if isinstance(value, AssetValue):
-        message = f"AutoML takes {what} by reference"
+        message = f"azure-ai-ml makes a text of {what} that is given in place"
         help = f"declare `data rows: mltable = …` and write `{setting.name.text} = rows`"
-        context.report.error("MLP0343", message, setting.value.span, help=help)
-        value = BAD
+        context.report.warning("MLP0343", message, setting.value.span, help=help)
     instance.evaluated[setting.name.text] = value
 
 

@@ -20,6 +20,7 @@ from mlp_lang.compiler.vocabulary import (
     IDENTITY_ARGUMENTS,
     RUN,
     SERVICES,
+    merge,
     put,
     words,
 )
@@ -60,14 +61,15 @@ def stage_block(context: "Context", instance: Instance, block: syntax.Block) -> 
                 instance.modes[port] = given["mode"].value
             for name in _PLACES:
                 if name in given:
-                    put(instance.extra, ("inputs", port, name), given[name].value)
+                    path = (port, name) if instance.kind == "automl" else ("inputs", port, name)
+                    put(instance.extra, path, given[name].value)
     elif word == "outputs":
         for port, given, inner in _by_port(context, instance, block, _NODE_OUTPUT, "output"):
             instance.outputs[port] = output_setting(port, given, inner)
             if "description" in given:
                 put(instance.extra, ("outputs", port, "description"), given["description"].value)
     elif word == "azureml":
-        instance.extra.update(settings.literals(context.evaluator, block.items, scope))
+        merge(instance.extra, settings.literals(context.evaluator, block.items, scope))
     elif word == "search":
         search.read_block(context, instance, block)
     elif word != "define":
@@ -188,9 +190,6 @@ def _environment(context: "Context", instance: Instance, expr: syntax.Expr) -> N
     environment = context.resources.environment(expr, instance.scope)
     if environment is None:
         return
-    face = instance.interface
-    if environment.reference is not None and face is not None and face.origin in ("file", "registered"):
-        instance.extra["environment"] = environment.reference
     instance.environment = environment
 
 

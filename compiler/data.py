@@ -31,6 +31,7 @@ from mlp_lang.compiler.types import (
     canonical,
     is_port,
     spell,
+    union,
 )
 from mlp_lang.compiler.values import AssetValue, Bad, Constant
 from mlp_lang.dsl import syntax
@@ -111,9 +112,15 @@ def declare_param(evaluator: Evaluator, symbol: Symbol, scope: Scope) -> None:
 
 
 def compile_param(
-    evaluator: Evaluator, symbol: Symbol, scope: Scope, override: tuple[Constant, Span] | None
+    evaluator: Evaluator,
+    symbol: Symbol,
+    scope: Scope,
+    override: tuple[Constant, Span] | None,
+    of_component: bool = False,
 ) -> PipelineInput | None:
-    """A parameter with its default, or with what a profile or the command line puts in its place."""
+    """A parameter with its default, or with what a profile or the command line puts in its place.
+
+    ``of_component`` if it is an input of a pipeline component, which Azure ML lets a job leave out."""
     node: syntax.Param = symbol.node
     t: Type = symbol.value
     default: Constant | None = None
@@ -125,13 +132,15 @@ def compile_param(
             return None
     if t is UNKNOWN:
         return None
+    may_miss = of_component and isinstance(t, Union) and NONE in t.members
     shown = parameter(
         symbol.name,
-        t,
+        union(tuple(m for m in t.members if m != NONE)) if may_miss and isinstance(t, Union) else t,
         None,
         description=node.doc,
         default=default.value if default is not None else None,
         has_default=default is not None,
+        optional=may_miss,
     )._replace(span=symbol.span)
     value = default
     span = node.default.span if node.default is not None else symbol.span

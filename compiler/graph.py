@@ -119,6 +119,7 @@ class Environment(NamedTuple):
     """Where a step runs: a reference (`azureml:sklearn:3`), or an image with a conda file or a build context.
 
     `conda` is the parsed conda specification; `conda_file` the local file that it was read from, if any.
+    `extra` are the fields of a mapping that have no place here, as Azure ML has them (`os_type`, `inference_config`).
     """
 
     reference: str | None = None
@@ -129,6 +130,7 @@ class Environment(NamedTuple):
     build_context: str | None = None
     dockerfile: str | None = None
     version: str | None = None
+    extra: dict[str, Value] = {}  # noqa: RUF012
 
 
 class Component(NamedTuple):
@@ -142,7 +144,8 @@ class Component(NamedTuple):
     `source` is the file that says so: component.yml, or the `.mlp`.
     `document` is a user's component YAML as it was read, without its `mlp:` section: what Azure ML gets, its local
     paths relative to `folder`. Of a component without one, `extra` holds the fields that have no place here (the `task`
-    of a parallel component). `in_place` if the definition goes into the job that uses it.
+    of a parallel component). `in_place` if the definition goes into the job that uses it; `one_use` if a stage
+    defines it for itself, in place or not.
     `graph` is what a pipeline of a program is that stands as a component: its inputs and outputs are the component's.
     """
 
@@ -169,6 +172,7 @@ class Component(NamedTuple):
     extra: dict[str, Value] = {}  # noqa: RUF012 - read-only by convention, like every field here
     document: dict[str, Value] | None = None
     in_place: bool = False
+    one_use: bool = False
     graph: "Graph | None" = None
 
 
@@ -317,7 +321,7 @@ class Node(NamedTuple):
     the component's default. `after` are nodes that must have succeeded without data flowing.
     `private` lists the names of private data whose label the node's outputs carry, per port.
     `search` of a `sweep` holds `search_space`, `objective`, `sampling_algorithm`, `limits` and `early_termination` as
-    Azure ML has them; its component is the trial.
+    Azure ML has them; its component is the trial. `environment` is the job's own, beside that of its component.
     `control` is what an `if_else`, `do_while` or `parallel_for` steers; the component of such a node is a name for it,
     with the outputs that the loop gathers.
     """
@@ -339,6 +343,7 @@ class Node(NamedTuple):
     span: Span | None = None
     search: dict[str, Value] | None = None
     control: Control | None = None
+    environment: Environment | None = None
 
 
 class PipelineInput(NamedTuple):
@@ -428,7 +433,9 @@ class Schedule(NamedTuple):
 
 class Graph(NamedTuple):
     """One pipeline under one profile. Nodes stand in the author's order (after unrolling), which is a topological one
-    only by chance; `compiler.order.topological` sorts. `sources` are the files that were read, root first."""
+    only by chance; `compiler.order.topological` sorts. `sources` are the files that were read, root first.
+    `kind` is "job", or "component" for a pipeline that other jobs use, which may have a `component_version`. A job
+    that runs one pipeline `component` has no nodes."""
 
     name: str
     title: str
@@ -449,3 +456,6 @@ class Graph(NamedTuple):
     span: Span | None = None
     display_name: str | None = None
     extra: dict[str, Value] = {}  # noqa: RUF012
+    kind: str = "job"
+    component_version: str | None = None
+    component: Component | None = None

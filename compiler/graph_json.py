@@ -21,12 +21,18 @@ BINDINGS: dict[str, type] = {
 _KINDS = {cls: kind for kind, cls in BINDINGS.items()}
 # fields that hold parts of the Graph: one part, many, a binding, named bindings, or the pieces of a template
 ONE: dict[type, dict[str, type]] = {
-    g.Node: {"component": g.Component, "run": g.Run, "deployment": g.Deployment, "control": g.Control},
+    g.Node: {
+        "component": g.Component,
+        "run": g.Run,
+        "deployment": g.Deployment,
+        "environment": g.Environment,
+        "control": g.Control,
+    },
     g.Component: {"environment": g.Environment, "graph": g.Graph},
     g.Deployment: {"environment": g.Environment},
     g.PipelineInput: {"parameter": g.Parameter},
     g.PipelineOutput: {"source": g.FromNode},
-    g.Graph: {"privacy": g.Privacy},
+    g.Graph: {"privacy": g.Privacy, "component": g.Component},
 }
 MANY: dict[type, dict[str, type]] = {
     g.Graph: {

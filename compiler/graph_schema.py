@@ -24,6 +24,7 @@ _PLAIN: dict[Any, dict[str, Any]] = {
 _CLOSED: dict[tuple[type, str], list[Any]] = {
     (g.Component, "origin"): ["bundled", "file", "inline", "registered"],
     (g.Component, "kind"): [*g.COMPONENT_KINDS, *g.CONTROL_KINDS],
+    (g.Graph, "kind"): ["job", "component"],
     (g.Node, "kind"): list(g.NODE_KINDS),
     (g.Parameter, "encoding"): ["plain", "json"],
     (g.Endpoint, "auth"): ["key", "aml_token", "aad_token"],

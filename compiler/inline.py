@@ -32,9 +32,11 @@ from mlp_lang.compiler.types import (
     union,
 )
 from mlp_lang.compiler.values import BAD, Constant, InputRef, Text
-from mlp_lang.compiler.vocabulary import DEFINE, SOURCES, TASKS, put, words
+from mlp_lang.compiler.vocabulary import DEFINE, SOURCES, TASKS, merge, put, words
 from mlp_lang.dsl import syntax
 
+AZUREML = "azureml"
+"""The block of a definition with fields of Azure ML's that have no word."""
 _VERBS = ("prepare", "train", "tune", "privatize", "evaluate", "explain", "export", "deploy", "monitor", "step")
 _PROMISES: settings.Vocabulary = {
     "verbs": RAW,
@@ -52,7 +54,6 @@ _SETTINGS: settings.Vocabulary = {
 }
 _REQUIRED: dict[str, tuple[str, str]] = {
     "command": ("command", 'command = "python script.py …"'),
-    "parallel": ("entry", 'entry = "score.py"'),
     "spark": ("entry", 'entry = "main.py"'),
     "import": ("source", 'source = s3(connection = "azureml:…", path = "…")'),
     "import_data": ("source", 'source = file_system(connection = "azureml:…", path = "…")'),
@@ -62,9 +63,9 @@ _REQUIRED: dict[str, tuple[str, str]] = {
 _KINDS = ("command", "parallel", "spark", "import", *TASKS)
 _SPECIAL = frozenset(["code", "environment", "command"])
 """Words that a Component has fields of its own for."""
-_BLOCKS = ("privacy", "facts")
-_CONTROL: tuple[Type, ...] = (BOOL, INT, FLOAT, STRING)
-"""Outputs that are values: Azure ML reads them from the file that the step writes, and steers by them."""
+_BLOCKS = ("privacy", "facts", AZUREML)
+VALUES: tuple[Type, ...] = (BOOL, INT, FLOAT, STRING)
+"""What an output may be that is no asset: Azure ML reads it from the file that the step writes, and steers by it."""
 
 
 def build(
@@ -106,16 +107,21 @@ def build(
     rows = words(DEFINE, kind.text)
     vocabulary: settings.Vocabulary = _SETTINGS | {word: row.type for word, row in rows.items()}
     given = settings.read(evaluator, tuple(rest), scope, vocabulary, f"a `{kind.text}` component", _BLOCKS)
+    raw: dict[str, Any] = {}
+    for item in rest:
+        if isinstance(item, syntax.Block) and item.name.text == AZUREML:
+            raw.update(settings.literals(evaluator, item.items, scope))
     needed = _REQUIRED.get(kind.text)
-    if needed is not None and needed[0] not in given and not broken:
+    missing = needed is not None and needed[0] not in given and needed[0] not in raw
+    if missing and needed is not None and not broken:
         report.error("MLP0224", f"`{name}` has no `{needed[0]}`", kind.span, help=needed[1])
-    if broken or (needed is not None and needed[0] not in given):
+    if broken or missing:
         return face if face.outputs else None
     code = _code(evaluator, given["code"].value, scope) if "code" in given else None
     environment = Environment()
     if "environment" in given:
         environment = resources.environment(given["environment"].value, scope) or environment
-    elif kind.text in ("command", "parallel"):
+    elif kind.text in ("command", "parallel") and not _says_environment(raw, kind.text):
         report.error("MLP0224", f"`{name}` has no `environment`", kind.span, help='environment = "azureml:name:1"')
     for key, value in promises(evaluator, tuple(i for i in rest if _promise(i)), scope, "a component").items():
         setattr(face, key, tuple(value.value) if isinstance(value.value, list) else value.value)
@@ -135,16 +141,23 @@ def build(
         "scope": inner,
         "azure_name": given["name"].value if "name" in given else name.lower(),
         "version": given["version"].value if "version" in given else "1",
-        "display_name": given["display_name"].value if "display_name" in given else name,
+        "display_name": given["display_name"].value if "display_name" in given else "" if one_use else name,
         "description": given["description"].value if "description" in given else doc,
         "code": code,
         "environment": environment,
         "deterministic": given["deterministic"].value if "deterministic" in given else True,
         "kind": kind.text,
         "given": {word: setting.value for word, setting in given.items() if word in rows},
+        "azureml": raw,
+        "one_use": one_use,
         "in_place": one_use and not given.keys() - rows.keys() - _PROMISES.keys(),
     }
     return face
+
+
+def _says_environment(raw: dict[str, Any], kind: str) -> bool:
+    task = raw.get("task")
+    return "environment" in (task if kind == "parallel" and isinstance(task, dict) else raw)
 
 
 def _code(evaluator: Evaluator, expr: syntax.Expr, scope: Scope) -> str | None:
@@ -220,11 +233,11 @@ def _output(evaluator: Evaluator, face: Interface, item: syntax.Output, scope: S
         word = syntax.Name(like, item.type.span if item.type is not None else item.span)
         unknown_word(evaluator.report, "MLP0203", "input", word, list(face.inputs))
         t = UNKNOWN
-    if not isinstance(t, Port) and like is None and t is not UNKNOWN and t not in _CONTROL:
+    if not isinstance(t, Port) and like is None and t is not UNKNOWN and t not in VALUES:
         help = "a file, a folder, a table, a model …, or a `bool`, `int`, `float` or `string` that steers other stages"
         evaluator.report.error("MLP0204", f"`{item.name.text}` is no asset", item.span, help=help)
         t = UNKNOWN
-    azure = t.azure if isinstance(t, Port) else azure_scalar(t)[0] if t in _CONTROL else "uri_folder"
+    azure = t.azure if isinstance(t, Port) else azure_scalar(t)[0] if t in VALUES else "uri_folder"
     if like is not None:
         base = face.inputs[like].type
         azure = base.azure if isinstance(base, Port) else azure
@@ -321,12 +334,18 @@ def _names(evaluator: Evaluator, expr: syntax.Expr, scope: Scope, known: tuple[s
 
 
 def finish(
-    evaluator: Evaluator, face: Interface, bound: AbstractSet[str] = frozenset(), *, sweep: bool = False
+    evaluator: Evaluator,
+    face: Interface,
+    bound: AbstractSet[str] = frozenset(),
+    *,
+    sweep: bool = False,
+    apart: bool = False,
 ) -> Component:
     """The Component of a declared interface, once all its inputs are known: its command line in Azure ML's spelling.
 
     ``bound`` are the inputs that its stage gives, which counts for a definition in place: the trial of a ``sweep``
-    declares its inputs, any other job only binds them."""
+    declares its inputs, any other job only binds them. ``apart`` if the job says what only one beside its component
+    can say."""
     if face.component is not None:
         return face.component
     data: dict[str, Any] = face.data
@@ -352,7 +371,8 @@ def finish(
         default_output=face.default_output,
         metrics=face.metrics,
         extra=_definition(evaluator, face),
-        in_place=data["in_place"] and (sweep or _sayable(face, bound)),
+        in_place=data["in_place"] and (sweep or (not (data["azureml"] or apart) and _sayable(face, bound))),
+        one_use=data["one_use"],
     )
     return face.component
 
@@ -361,7 +381,7 @@ def _sayable(face: Interface, bound: AbstractSet[str]) -> bool:
     """Whether a job can say all of a definition: Azure ML takes its ports from what the job binds."""
     return all(
         i.name in bound
-        and not (i.parameter.description or i.parameter.enum)
+        and not (i.parameter.description or i.parameter.enum or i.parameter.optional)
         and i.parameter.minimum is None
         and i.parameter.maximum is None
         for i in face.inputs.values()
@@ -385,6 +405,7 @@ def _definition(evaluator: Evaluator, face: Interface) -> dict[str, Any]:
         elif isinstance(row.type, settings.Raw):
             value = _command(evaluator, value, scope, face)
         put(found, row.path, value)
+    merge(found, face.data["azureml"])
     return found
 
 

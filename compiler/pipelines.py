@@ -8,6 +8,7 @@ from mlp_lang.compiler import (
     blocks,
     deploys,
     gates,
+    inline,
     nested,
     privacy,
     profiles,
@@ -16,6 +17,7 @@ from mlp_lang.compiler import (
     settings,
     stages,
     steering,
+    variants,
 )
 from mlp_lang.compiler.checks import report_misfit, resolve_type
 from mlp_lang.compiler.components import Components
@@ -26,6 +28,7 @@ from mlp_lang.compiler.flow import Flow, order
 from mlp_lang.compiler.graph import (
     Asset,
     Binding,
+    Component,
     Facts,
     FromInput,
     FromNode,
@@ -46,17 +49,20 @@ from mlp_lang.compiler.resources import Resources
 from mlp_lang.compiler.settings import RAW, strings
 from mlp_lang.compiler.specialise import Specialiser
 from mlp_lang.compiler.symbols import Kind, Scope, Symbol
-from mlp_lang.compiler.types import BOOL, NONE, STRING, Port, Scalar, Type, Union, azure_scalar, canonical, is_port
+from mlp_lang.compiler.types import BOOL, INT, NONE, STRING, Port, Scalar, Type, Union, azure_scalar, canonical, is_port
 from mlp_lang.compiler.unroll import Parts, unroll
 from mlp_lang.compiler.usage import Usage
 from mlp_lang.compiler.values import Bad, Constant, PortRef
-from mlp_lang.compiler.vocabulary import ANY_MAP, IDENTITIES, SETTINGS, put, words
+from mlp_lang.compiler.vocabulary import ANY_MAP, IDENTITIES, SETTINGS, merge, put, words
 from mlp_lang.dsl import syntax
 from mlp_lang.dsl.diagnostics import Related
 from mlp_lang.dsl.source import Span
 from mlp_lang.dsl.syntax import Name
 
 _SETTINGS: settings.Vocabulary = {
+    "kind": settings.Words(("job", "component")),
+    "component": RAW,
+    "version": Union((STRING, INT)),
     "compute": RAW,
     "preview": BOOL,
     "display_name": Union((STRING, NONE)),
@@ -127,7 +133,9 @@ class _Compilation:
         replaced = self._profile()
         parts = unroll(self.node.items, self.scope, self.evaluator, self.report)
         given = settings.read(self.evaluator, tuple(parts.settings), self.scope, _SETTINGS, "a pipeline", _BLOCKS)
-        inputs = self._params(parts, replaced, params)
+        as_component = variants.is_component(given)
+        variants.check_settings(self.report, given, [i for i in parts.settings if isinstance(i, syntax.Block)])
+        inputs = self._params(parts, replaced, params, as_component)
         data = self._data(parts, replaced)
         instances = parts.instances
         written = [i for i in instances if i.plan is None]
@@ -146,7 +154,12 @@ class _Compilation:
         self.places |= filling.places
         self._derived(parts)
         default = self.resources.compute(given["compute"].value, self.scope) if "compute" in given else None
-        if not instances and not self._has_stages():
+        face = variants.used(self.report, self.components, self.scope, given) if "component" in given else None
+        if "component" in given and self._has_stages():
+            message = "a job that runs a component has no stages"
+            help = "remove `component`, or the stages"
+            self.report.error("MLP0374", message, given["component"].name.span, help=help)
+        elif "component" not in given and not instances and not self._has_stages():
             message = f"pipeline `{self.node.name.text}` has no stages"
             self.report.error("MLP0316", message, self.node.name.span, help="a pipeline runs at least one stage")
         ordered = order(self.context, instances)
@@ -175,20 +188,32 @@ class _Compilation:
             spoken = self.scope.find(name)
             if spoken is not None:
                 spoken.used = True
+        every = [*inputs, *(d.input for d in data.values())]
+        whole = None
+        if face is not None:
+            ports = [*parts.params, *parts.data]
+            whole = variants.fill(self.report, face, self.node.name, every, ports, complete=self.complete)
+        if as_component:
+            variants.check_inputs(self.report, every)
         self.usage.symbols(parts.symbols)
         self.usage.stages(instances)
         if self.report.failed:
             return None
-        every = [*inputs, *(d.input for d in data.values())]
         every.sort(key=lambda i: i.span.start if i.span is not None else 0)
         every += filling.inputs
         specialiser = Specialiser(self.evaluator, complete=self.complete)
         nodes = tuple(self._node(i, specialiser) for i in instances)
+        if as_component:
+            variants.check_nodes(self.report, every, nodes, self.node.name.span)
         used = {b.name for n in nodes for _, b in n.inputs if isinstance(b, FromInput)}
         known = [f for f in flow.facts.values() if f.input_name in used]
         facts_inputs = [*(_facts_input(f) for f in known), *filling.facts_inputs]
         known += filling.facts
         done = outline(self.report, nodes, tuple(o for o, _, _ in outputs.values()), [*every, *facts_inputs], instances)
+        if as_component and (known or endpoints or triggers):
+            what = "facts of tables" if known else "deployments" if endpoints else "schedules"
+            help = "say them in a job"
+            self.report.error("MLP0375", f"a pipeline component carries no {what}", self.node.name.span, help=help)
         if self.report.failed:
             return None
         graph = Graph(
@@ -211,6 +236,9 @@ class _Compilation:
             span=self.node.name.span,
             display_name=given["display_name"].value if "display_name" in given else self.node.name.text,
             extra=self._extra(parts, given),
+            kind="component" if as_component else "job",
+            component_version=str(given["version"].value) if "version" in given else None,
+            component=whole,
         )
         if self.face is not None:
             nested.facts_brought(self.face, known, facts_inputs)
@@ -282,7 +310,7 @@ class _Compilation:
             if isinstance(item, syntax.Block) and item.name.text == "settings":
                 self._settings(item, found)
             elif isinstance(item, syntax.Block) and item.name.text == "azureml":
-                found.update(settings.literals(self.evaluator, item.items, self.scope))
+                merge(found, settings.literals(self.evaluator, item.items, self.scope))
         for name, places in self.places.items():
             put(found, ("inputs", name), places)
         return found
@@ -321,7 +349,11 @@ class _Compilation:
         return replaced
 
     def _params(
-        self, parts: Parts, replaced: profiles.Replacements, params: Mapping[str, tuple[Name, Name]]
+        self,
+        parts: Parts,
+        replaced: profiles.Replacements,
+        params: Mapping[str, tuple[Name, Name]],
+        as_component: bool,
     ) -> list[PipelineInput]:
         overrides: dict[str, tuple[Constant, Span]] = {}
         for symbol in parts.params:
@@ -333,7 +365,7 @@ class _Compilation:
         if params:
             types: dict[str, Type] = {s.name: s.value for s in parts.params}
             overrides |= profiles.from_command_line(self.evaluator, params, types, self.scope)
-        made = [compile_param(self.evaluator, s, self.scope, overrides.get(s.name)) for s in parts.params]
+        made = [compile_param(self.evaluator, s, self.scope, overrides.get(s.name), as_component) for s in parts.params]
         return [m for m in made if m is not None]
 
     def _data(self, parts: Parts, replaced: profiles.Replacements) -> dict[str, Datum]:
@@ -389,7 +421,7 @@ class _Compilation:
         given = settings.read(self.evaluator, item.items or (), scope, blocks.OUTPUT, "an output")
         stated = resolve_type(self.evaluator, item.type, scope) if item.type is not None else None
         if item.value is None:
-            if not isinstance(stated, Port):
+            if not isinstance(stated, Port) and stated not in inline.VALUES:
                 message = f"output `{item.name.text}` does not say what it is"
                 help = f"output {item.name.text} = <stage>.<port>"
                 self.report.error("MLP0314", message, item.name.span, help=help)
@@ -439,8 +471,9 @@ class _Compilation:
         if component.graph is not None and instance.run.compute is not None:
             component = specialiser.elsewhere(component, instance.run.compute)
             instance.run = instance.run._replace(compute=None)
-        if instance.environment is not None:
-            component = component._replace(environment=instance.environment)
+        environment = instance.environment
+        if environment is not None and not _beside(instance, component):
+            component, environment = component._replace(environment=environment), None
         if instance.kind == "automl":
             automl.say_output(instance)
         bindings = instance.bindings
@@ -468,7 +501,15 @@ class _Compilation:
             span=instance.spec.name.span,
             search=search.of_node(instance, component),
             control=instance.control,
+            environment=environment,
         )
+
+
+def _beside(instance: Instance, component: Component) -> bool:
+    """Whether the environment of a `run` block goes into the job: its component is a definition that has its own."""
+    if instance.kind in ("command", "spark") and component.origin == "inline":
+        return not component.in_place
+    return instance.kind in ("command", "spark") and component.origin in ("file", "registered")
 
 
 def _with_mode(binding: Binding, mode: str | None) -> Binding:

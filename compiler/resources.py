@@ -108,9 +108,11 @@ class Resources:
     # --- environments -------------------------------------------------------------------------------------------------
 
     def environment(self, expr: syntax.Expr, scope: Scope) -> Environment | None:
-        """The environment that an expression says: a declared one, `image(…)`, `build(…)` or `"azureml:…"`."""
+        """The environment that an expression says: a declared one, `image(…)`, `build(…)`, `"azureml:…"`, or a map."""
         if isinstance(expr, syntax.Call):
             return self._environment_call(expr, scope)
+        if isinstance(expr, syntax.MapExpr):
+            return self._environment_map(expr, scope)
         value = self.evaluator.evaluate(expr, scope)
         if isinstance(value, Constant) and isinstance(value.value, str):
             return Environment(reference=value.value)
@@ -167,7 +169,44 @@ class Resources:
             version=_version(found),
         )
 
-    def _local(self, path: str, expr: syntax.Call, scope: Scope, exists: Any) -> str | None:
+    def _environment_map(self, expr: syntax.MapExpr, scope: Scope) -> Environment | None:
+        """`{ image: "…", os_type: "linux" }`: an environment under Azure ML's own names, local paths included."""
+        found = self.evaluator.constant(expr, scope, "an environment")
+        if found is None or not isinstance(found.value, dict):
+            return None
+        extra: dict[str, Any] = dict(found.value)
+        image, conda, build = extra.pop("image", None), extra.pop("conda_file", None), extra.pop("build", None)
+        rest: dict[str, Any] = dict(build) if isinstance(build, dict) else {}
+        context, dockerfile = rest.pop("path", None), rest.pop("dockerfile_path", None)
+        if build is not None and (not isinstance(context, str) or rest):
+            self.report.error("MLP0370", "`build` holds a `path`, and may hold a `dockerfile_path`", expr.span)
+            return None
+        if image is None and context is None:
+            help = 'write `image: "…"` or `build: { path: "…" }`'
+            self.report.error("MLP0370", "this environment has neither `image` nor `build`", expr.span, help=help)
+            return None
+        conda_file = conda if isinstance(conda, str) else None
+        if conda_file is not None and not is_remote(conda_file):
+            conda_file = self._local(conda_file, expr, scope, os.path.isfile)
+            if conda_file is None:
+                return None
+            conda = self.conda(conda_file, expr.span) if self.complete else None
+        if context is not None and not is_remote(context):
+            context = self._local(context, expr, scope, os.path.isdir)
+            if context is None:
+                return None
+        return Environment(
+            name=_text(extra.get("name")),
+            image=_text(image),
+            conda=conda if isinstance(conda, dict) else None,
+            conda_file=conda_file,
+            build_context=context,
+            dockerfile=_text(dockerfile),
+            version=_text(extra.get("version")),
+            extra=extra,
+        )
+
+    def _local(self, path: str, expr: syntax.Expr, scope: Scope, exists: Any) -> str | None:
         full = os.path.normpath(os.path.join(scope.folder, path))
         if is_remote(path) or not exists(full):
             help = f"paths start from the folder of `{expr.span.source.path}`"
@@ -214,6 +253,10 @@ class Resources:
             symbol.span,
             fields,
         )
+
+
+def _text(value: Any) -> str | None:
+    return str(value) if value is not None else None
 
 
 def _version(found: dict[str, Any]) -> str | None:

@@ -13,8 +13,8 @@ from mlp_lang.compiler.fit import azure_takes
 from mlp_lang.compiler.graph import Component, Run
 from mlp_lang.compiler.instances import Instance
 from mlp_lang.compiler.interface import Input, Interface
-from mlp_lang.compiler.settings import RAW, Argument
-from mlp_lang.compiler.types import FLOAT, INT, STRING, EnumType, Scalar, Union
+from mlp_lang.compiler.settings import RAW, Argument, Words
+from mlp_lang.compiler.types import FLOAT, INT, STRING, Scalar, Union
 from mlp_lang.compiler.unroll import forgive
 from mlp_lang.compiler.values import BAD, SearchSpace
 from mlp_lang.compiler.vocabulary import DURATION, NATURAL, POSITIVE, Field, put, words
@@ -55,7 +55,7 @@ _SEED = (Argument("seed", INT), "seed")
 _LOGBASE = (Argument("logbase", Union((FLOAT, STRING))), "logbase")
 ALGORITHMS: dict[str, Call] = {
     "random": Call(
-        {"type": "random"}, (_SEED, _LOGBASE, (Argument("rule", EnumType(("random", "sobol"))), "rule")), "random"
+        {"type": "random"}, (_SEED, _LOGBASE, (Argument("rule", Words(("random", "sobol"))), "rule")), "random"
     ),
     "sobol": Call({"type": "random", "rule": "sobol"}, (_SEED, _LOGBASE)),
     "grid": Call({"type": "grid"}, plain="grid"),
@@ -143,10 +143,13 @@ def _call(context: "Context", instance: Instance, word: str, expr: syntax.Expr) 
         return None
     if row.plain and isinstance(expr, syntax.Reference):
         return row.plain
-    if call.function.text == "bandit" and len(found.keys() & {"slack_factor", "slack_amount"}) != 1:
-        message = "`bandit` needs either `slack_factor` or `slack_amount`"
-        report.error("MLP0215", message, call.span)
+    slack = len(found.keys() & {"slack_factor", "slack_amount"}) if call.function.text == "bandit" else 1
+    if slack == 0:
+        report.error("MLP0215", "`bandit` needs either `slack_factor` or `slack_amount`", call.span)
         return None
+    if slack == 2:
+        message = "`bandit` is given two measures of slack: Azure ML documents one or the other"
+        report.warning("MLP0371", message, call.span, help="keep `slack_factor` or `slack_amount`")
     if word == "goal":
         _metric(context, instance, found["metric"], call)
     return row.fixed | {field: found[a.name] for a, field in row.arguments if a.name in found}
@@ -214,7 +217,7 @@ def finish(context: "Context", instance: Instance) -> None:
     if not broken and not wrong and not any(_tries(item) for item in spec.items or ()):
         names = ", ".join(f"`{word}`" for word in spaces.SPACES)
         message = f"`{instance.title}` has nothing to search"
-        report.error("MLP0335", message, block.name.span, help=f"give an input one of {names}")
+        report.warning("MLP0335", message, block.name.span, help=f"give an input one of {names}")
     _algorithm(context, instance)
     _trial(context, instance, face)
 

@@ -9,6 +9,7 @@ from mlp_lang.compiler.nested import on
 from mlp_lang.compiler.spaces import texts_alone
 from mlp_lang.compiler.types import ListType, Port, azure_scalar, canonical
 from mlp_lang.compiler.values import InputRef, PortList, Text
+from mlp_lang.compiler.vocabulary import DESCRIBED
 
 
 class Specialiser:
@@ -28,7 +29,9 @@ class Specialiser:
         if face.family is not None:
             return self._member(instance, face)
         if face.origin == "inline":
-            base = inline.finish(self.evaluator, face, instance.bindings.keys(), sweep=instance.kind == "sweep")
+            apart = face.kind in DESCRIBED and "comment" in instance.extra
+            sweep = instance.kind == "sweep"
+            base = inline.finish(self.evaluator, face, instance.bindings.keys(), sweep=sweep, apart=apart)
         else:
             base = component_of(face, complete=self.complete)
         lists = [k for k, v in instance.evaluated.items() if isinstance(v, PortList) and k in face.inputs]

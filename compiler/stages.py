@@ -52,7 +52,7 @@ def resolve(context: Context, instance: Instance) -> None:
     face = context.components.interface(spec, instance.scope)
     if face is None:
         return
-    instance.interface = face
+    instance.interface = automl.own_outputs(instance, face) if face.kind == "automl" else face
     verb = spec.verb.text
     # a `tune` tries trainings, and gives the outputs of the best
     if face.verbs and verb not in face.verbs and verb != "step" and not (verb == "tune" and "train" in face.verbs):

@@ -177,6 +177,16 @@ def put(document: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
     document[path[-1]] = value
 
 
+def merge(document: dict[str, Any], extra: dict[str, Any]) -> None:
+    """Put fields into a document, mappings into mappings."""
+    for key, value in extra.items():
+        held = document.get(key)
+        if isinstance(held, dict) and isinstance(value, dict):
+            merge(held, value)
+        else:
+            document[key] = value
+
+
 def words(fields: tuple[Field, ...], kind: str) -> dict[str, Field]:
     """The rows for one kind of job, by word."""
     return {field.word: field for field in fields if kind in field.kinds}

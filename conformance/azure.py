@@ -16,6 +16,10 @@ from typing import Any, NamedTuple
 PREVIEW = "AZURE_ML_CLI_PRIVATE_FEATURES_ENABLED"
 
 
+class OnlineError(Exception):
+    """azure-ai-ml needs a workspace, or a place in Azure, for what was asked."""
+
+
 class Loaded(NamedTuple):
     """A definition as azure-ai-ml understands it.
 
@@ -79,10 +83,12 @@ def understood(*entities: Any) -> tuple[Loaded, ...]:
 
 def _understood(loaded: Any, dictionary: Any) -> Loaded:
     bases: dict[tuple[str, ...], str] = {(): _base(loaded)}
-    rest = _rest(loaded)
-    if _is_component(loaded):
+    rest = _offline(loaded)
+    if isinstance(rest, OnlineError) or not isinstance(rest, dict):
+        pass
+    elif _is_component(loaded):
         _resolve(loaded, rest["properties"]["componentSpec"], ("properties", "componentSpec"), bases)
-    else:
+    elif hasattr(loaded, "jobs"):
         _resolve(loaded, rest["properties"], ("properties",), bases)
     _anchors(loaded, (), bases)
     return Loaded(dictionary, rest, bases)
@@ -118,6 +124,16 @@ def plain(value: Any) -> Any:
         if hasattr(value, method):
             return plain(getattr(value, method)())
     return str(value)
+
+
+def _offline(loaded: Any) -> Any:
+    """The REST object of a definition, or an OnlineError where azure-ai-ml makes none here."""
+    if _is_component(loaded) or hasattr(loaded, "jobs"):
+        return _rest(loaded)
+    try:
+        return _rest(loaded)
+    except Exception as error:  # whatever it raises: endpoints and deployments need their place in Azure
+        return OnlineError(f"{type(error).__name__}: {' '.join(str(error).split())[:100]}")
 
 
 def _rest(loaded: Any) -> Any:

@@ -18,12 +18,12 @@ from conformance import stubs
 from conformance.cover import covered
 from conformance.kinds import PIPELINE_SCHEMA
 from conformance.schema import Field, Row, rows, trees
+from conformance.stubs import BASE
 from conformance.values import ALWAYS, AUXILIARY, LEFT_OUT, fixed, left_out, word
 
 HERE = Path(__file__).resolve().parent
 TABLE = HERE / "fields.json"
 CORPUS = HERE / "fields"
-BASE = "https://azuremlschemas.azureedge.net/latest/"
 
 
 def count(field: Field, path: str) -> int:
@@ -123,6 +123,8 @@ def definitions() -> Iterator[tuple[str, dict[str, Any]]]:
         for turn in range(count(field, kind)):
             document = make(field, kind, turn)
             document.pop("$schema", None)
+            if kind == "component/pipeline":  # one without jobs defines nothing
+                document.setdefault("jobs", {"only": {"type": "command", "component": "../stubs/command.yml"}})
             yield f"{kind.replace('/', '_')}/{turn + 1}.yml", {"$schema": f"{BASE}{schema}.schema.json", **document}
 
 
@@ -153,7 +155,16 @@ def documents() -> Iterator[tuple[str, dict[str, Any]]]:
             value = make(form, path, turn)
             if folder == "spark":  # either, not both; three forms of compute take the first turns
                 value.pop("resources" if turn < 3 else "compute", None)
+            _based(value)
             yield f"{folder}/{stem}.yml", pipeline({**AUXILIARY.get(folder, {}), "a_node": value})
+
+
+def _based(node: dict[str, Any]) -> None:
+    """Give an environment something to start from: azure-ai-ml names one by chance that has neither of these."""
+    for holder in (node, node.get("task"), node.get("component")):
+        environment = holder.get("environment") if isinstance(holder, dict) else None
+        if isinstance(environment, dict) and not environment.keys() & {"image", "build"}:
+            environment["image"] = stubs.IMAGE
 
 
 def pipeline(jobs: dict[str, Any]) -> dict[str, Any]:

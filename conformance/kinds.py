@@ -1,6 +1,6 @@
 """From the files of a folder to the definitions among them, by kind.
 
-A kind is a row of KINDS: how azure-ai-ml loads it, and whether import and compile can say it yet. Pipelines are told by
+A kind is a row of KINDS: how azure-ai-ml loads it, and where a build has it. Pipelines are told by
 loading them, as `load_job` decides what a pipeline job is; other definitions by the schema that they name.
 """
 
@@ -19,34 +19,45 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Kind(NamedTuple):
-    """A kind of definition: `load_<loader>` reads it; `said` is whether the language says it yet."""
+    """A kind of definition: `load_<loader>` reads it; `written` are the places in a build where it may come back."""
 
     name: str
     loader: str
     schemas: str
-    said: bool = False
+    written: tuple[str, ...]
 
 
-PIPELINE = Kind("pipeline job", "job", r"pipelineJob\.schema", said=True)
-PIPELINE_COMPONENT = Kind("pipeline component", "component", r"pipelineComponent\.schema", said=True)
+PIPELINE = Kind("pipeline job", "job", r"pipelineJob\.schema", ("pipeline.yml",))
+PIPELINE_COMPONENT = Kind(
+    "pipeline component", "component", r"pipelineComponent\.schema", ("component.yml", "pipeline.yml")
+)
+_ENDPOINTS = ("endpoints/*.yml",)
+_DEPLOYMENTS = ("deployments/*/*/deployment.yml",)
+_ASSETS = ("assets/*.yml",)
 KINDS = (
     PIPELINE,
     PIPELINE_COMPONENT,
-    Kind("component", "component", r"(command|parallel|sweep|spark|automl|import|dataTransfer\w*)Component\.schema"),
-    Kind("online endpoint", "online_endpoint", r"\w*OnlineEndpoint\.schema"),
-    Kind("online deployment", "online_deployment", r"\w*OnlineDeployment\.schema"),
-    Kind("batch endpoint", "batch_endpoint", r"batchEndpoint\.schema"),
+    Kind(
+        "component",
+        "component",
+        r"(command|parallel|sweep|spark|automl|import|dataTransfer\w*)Component\.schema",
+        ("components/*/component.yml",),
+    ),
+    Kind("online endpoint", "online_endpoint", r"\w*OnlineEndpoint\.schema", _ENDPOINTS),
+    Kind("online deployment", "online_deployment", r"\w*OnlineDeployment\.schema", _DEPLOYMENTS),
+    Kind("batch endpoint", "batch_endpoint", r"batchEndpoint\.schema", _ENDPOINTS),
     Kind(
         "pipeline component deployment",
         "pipeline_component_batch_deployment",
         r"pipelineComponentBatchDeployment\.schema",
+        _DEPLOYMENTS,
     ),
-    Kind("model batch deployment", "model_batch_deployment", r"modelBatchDeployment\.schema"),
-    Kind("batch deployment", "batch_deployment", r"batchDeployment\.schema"),
-    Kind("environment", "environment", r"environment\.schema"),
-    Kind("data", "data", r"data\.schema"),
-    Kind("model", "model", r"model\.schema"),
-    Kind("schedule", "schedule", r"schedule\.schema"),
+    Kind("model batch deployment", "model_batch_deployment", r"modelBatchDeployment\.schema", _DEPLOYMENTS),
+    Kind("batch deployment", "batch_deployment", r"batchDeployment\.schema", _DEPLOYMENTS),
+    Kind("environment", "environment", r"environment\.schema", ("environments/*/environment.yml",)),
+    Kind("data", "data", r"data\.schema", _ASSETS),
+    Kind("model", "model", r"model\.schema", _ASSETS),
+    Kind("schedule", "schedule", r"schedule\.schema", ("schedules/*.yml",)),
 )
 
 

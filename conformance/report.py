@@ -4,25 +4,31 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from conformance.kinds import KINDS, PIPELINE, PIPELINE_SCHEMA, Kind
+from conformance.kinds import KINDS, PIPELINE, PIPELINE_COMPONENT, PIPELINE_SCHEMA
 from conformance.rows import STEPS, Row
 
-MARKS = {"ok": "ok", "failed": "FAIL", "untaken": "-"}
+MARKS = {"ok": "ok", "failed": "FAIL", "untaken": "-", "online": "n/a"}
+_PIPELINES = (PIPELINE.name, PIPELINE_COMPONENT.name)
 SHOWN = 12
 """Differences of a row under --verbose."""
 
 
-def text(rows: Sequence[Row], other: Sequence[tuple[str, Kind]], verbose: bool) -> str:
-    """The table of pipelines, the reason of every failure, the table of other kinds, the summary."""
+def text(rows: Sequence[Row], verbose: bool) -> str:
+    """A table of pipelines and one of other definitions, the reason of every failure, the summary."""
     width = max([len(row.path) for row in rows], default=8) + 2
-    lines = [
-        f"{'pipeline':<{width}}"
-        + "".join(f"{name:<9}" for name in STEPS)
-        + f"{'import ms':>10}{'azure ms':>10}".rstrip()
-    ]
-    for row in rows:
-        marks = "".join(f"{MARKS[step.state]:<9}" for step in row.steps)
-        lines.append(f"{row.path:<{width}}{marks}{_ms(row.steps[0].seconds)}{_ms(row.azure_seconds)}")
+    lines: list[str] = []
+    for title, table in (
+        ("pipeline", [row for row in rows if row.kind in _PIPELINES]),
+        ("definition", [row for row in rows if row.kind not in _PIPELINES]),
+    ):
+        if table:
+            lines += [""] if lines else []
+            lines.append(
+                f"{title:<{width}}" + "".join(f"{name:<9}" for name in STEPS) + f"{'import ms':>10}{'azure ms':>10}"
+            )
+        for row in table:
+            marks = "".join(f"{MARKS[step.state]:<9}" for step in row.steps)
+            lines.append(f"{row.path:<{width}}{marks}{_ms(row.steps[0].seconds)}{_ms(row.azure_seconds)}")
     failed = [row for row in rows if not row.passed]
     if failed:
         lines.append("")
@@ -35,12 +41,6 @@ def text(rows: Sequence[Row], other: Sequence[tuple[str, Kind]], verbose: bool) 
                 lines += [f"    {difference}" for difference in step.found[:SHOWN]]
                 if len(step.found) > SHOWN:
                     lines.append(f"    and {len(step.found) - SHOWN} more")
-    if other:
-        lines += ["", f"{'definitions':<32}{'load':>6}  print and back"]
-        for kind in KINDS:
-            count = sum(1 for _, k in other if k == kind)
-            if count:
-                lines.append(f"{kind.name:<32}{count:>6}  not yet")
     lines += ["", *summary_lines(rows)]
     return "\n".join(lines)
 
@@ -50,7 +50,7 @@ def summary_lines(rows: Sequence[Row]) -> list[str]:
     lines = []
     named = [row for row in rows if row.kind == PIPELINE.name and PIPELINE_SCHEMA in row.schema]
     for what, chosen in [
-        *((f"{k.name}s", [row for row in rows if row.kind == k.name]) for k in KINDS if k.said),
+        *((_several(k.name), [row for row in rows if row.kind == k.name]) for k in KINDS),
         (f"pipeline jobs that name {PIPELINE_SCHEMA}", named),
     ]:
         if chosen:
@@ -63,6 +63,10 @@ def summary_lines(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
+def _several(name: str) -> str:
+    return name if name.endswith("data") else f"{name}s"
+
+
 def medians(rows: Sequence[Row]) -> dict[str, float | None]:
     """Median seconds of each step, of the rows that took it, and of azure-ai-ml's load of the originals."""
     result: dict[str, float | None] = {}
@@ -73,7 +77,7 @@ def medians(rows: Sequence[Row]) -> dict[str, float | None]:
     return result
 
 
-def document(rows: Sequence[Row], other: Sequence[tuple[str, Kind]]) -> dict[str, Any]:
+def document(rows: Sequence[Row]) -> dict[str, Any]:
     """Everything, for a machine."""
     return {
         "rows": [
@@ -95,7 +99,6 @@ def document(rows: Sequence[Row], other: Sequence[tuple[str, Kind]]) -> dict[str
             }
             for row in rows
         ],
-        "definitions": [{"path": path, "kind": kind.name, "state": "not yet"} for path, kind in other],
         "summary": {
             "passed": sum(row.passed for row in rows),
             "rows": len(rows),

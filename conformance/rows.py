@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from conformance import azure
 from conformance.differences import Difference, differences
-from conformance.kinds import PIPELINE, Definition
+from conformance.kinds import Definition, read
 from conformance.normalise import Copied, normalised
 
 STEPS = ("import", "format", "check", "compile", "load", "dict", "rest")
@@ -28,7 +28,7 @@ class StepError(Exception):
 
 
 class Step(NamedTuple):
-    """What came of one step: `ok`, `failed` or `untaken`."""
+    """What came of one step: `ok`, `failed`, `untaken`; or `online`, if azure-ai-ml needs a workspace for it."""
 
     name: str
     state: str
@@ -48,7 +48,7 @@ class Row(NamedTuple):
 
     @property
     def passed(self) -> bool:
-        return all(step.state == "ok" for step in self.steps)
+        return all(step.state in ("ok", "online") for step in self.steps)
 
     @property
     def failure(self) -> Step | None:
@@ -79,6 +79,8 @@ def row(definition: Definition, shown: str, folder: Path, importer: Importer = i
         try:
             getattr(taken, f"step_{name}")()
             steps.append(Step(name, "ok", time.perf_counter() - start))
+        except azure.OnlineError as error:
+            steps.append(Step(name, "online", reason=str(error)))
         except StepError as failure:
             steps.append(Step(name, "failed", time.perf_counter() - start, str(failure), failure.found))
         except Exception as error:  # a crash of any part is a finding about this file, and no end of the table
@@ -124,27 +126,36 @@ class _Taken:
 
     def step_compile(self) -> None:
         from mlp_lang.compiler import compile_file
-        from mlp_lang.lowering import lower
+        from mlp_lang.lowering import lower_all
 
         compilation = compile_file(self.program)
         _refuse(compilation.diagnostics)
-        if not compilation.graphs:
-            raise StepError("the program has no pipeline")
-        build = lower(compilation.graphs[-1])  # pipelines that others use as components come before those
+        builds = lower_all(compilation, str(self.program))
+        if not builds:
+            raise StepError("the program defines nothing")
+        build = builds[-1]  # pipelines that others use as components come before those
         _refuse(build.diagnostics)
         self.built = build.write(self.folder / "build")
         self.copies = dict(build.copies)
 
     def step_load(self) -> None:
-        names = ("pipeline.yml",) if self.definition.kind == PIPELINE else ("component.yml", "pipeline.yml")
-        path = next((p for p in (self.built / name for name in names) if p.exists()), None)
+        kind = self.definition.kind
+        path = next((p for pattern in kind.written for p in self._written(pattern)), None)
         if path is None:
-            raise StepError(f"the build has no {' or '.join(names)}")
+            raise StepError(f"the build has no {' or '.join(kind.written)}")
         try:
             again = azure.entity(self.definition.kind.loader, path)
         except Exception as error:
             raise StepError(f"azure-ai-ml refuses the build: {error}"[:400]) from error
         self.left, self.right = azure.understood(self.entity, again)
+
+    def _written(self, pattern: str) -> list[Path]:
+        """What the definition may have become; of several components, the one of its name."""
+        found = sorted(self.built.glob(pattern))
+        if len(found) < 2:
+            return found
+        name = (read(self.definition.path) or {}).get("name")
+        return [path for path in found if (read(path) or {}).get("name") == name] or found
 
     def step_dict(self) -> None:
         self._equal("dictionary")
@@ -155,6 +166,8 @@ class _Taken:
     def _equal(self, tree: str) -> None:
         assert self.left is not None and self.right is not None
         copied = Copied(os.path.realpath(self.built), self.copies, azure.uploads)
+        if tree == "rest" and isinstance(self.left.rest, azure.OnlineError):
+            raise self.left.rest
         left = normalised(getattr(self.left, tree), self.left.bases)
         right = normalised(getattr(self.right, tree), self.right.bases, copied)
         found = tuple(differences(left, right))

@@ -5,6 +5,7 @@ from typing import Any
 
 from conformance.values import CONF, INPUTS, OUTPUTS
 
+BASE = "https://azuremlschemas.azureedge.net/latest/"
 FOLDER = "stubs"
 IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu20.04"
 KINDS = ("command", "parallel", "spark", "import", "copy_data", "pipeline")
@@ -30,6 +31,7 @@ def interface() -> tuple[dict[str, Any], dict[str, Any]]:
         type_ = literal["type"] if isinstance(literal, dict) else _PRIMITIVE[type(literal)]
         inputs[name] = {"type": type_, "optional": True}
     inputs.update({f"rate_{letter}": {"type": "number", "optional": True} for letter in "bcdefghijkl"})
+    inputs["share"] = {"type": "number", "optional": True}
     inputs["nested"] = {"type": "string", "optional": True}
     inputs["seed"] = {"type": "integer", "optional": True}
     outputs = {name: {"type": value["type"]} for name, value in OUTPUTS.items()}
@@ -87,6 +89,8 @@ def component(kind: str, source: str = "src") -> dict[str, Any]:
         },
     }
     type_ = "data_transfer" if kind == "copy_data" else kind
+    if kind == "pipeline":  # else it might be a job
+        documents[kind] = {"$schema": f"{BASE}pipelineComponent.schema.json", **documents[kind]}
     return {"type": type_, "name": f"{kind}_stub", "version": "1", **documents[kind]}
 
 

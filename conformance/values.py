@@ -164,10 +164,11 @@ CONF = {
     "spark.executor.memory": "2g",
     "spark.executor.instances": 2,
 }
-TABLE = {"type": "mltable", "path": "../stubs/table", "mode": "eval_mount"}
+TABLE = {"type": "mltable", "path": "https://example.org/table/", "mode": "eval_mount"}
 
 SEARCH_SPACE = {
-    "count": {"type": "choice", "values": [16, 32, 0.5]},
+    "count": {"type": "choice", "values": [16, 32]},
+    "share": {"type": "choice", "values": [0.25, 0.5]},
     "word": {"type": "choice", "values": ["a", "b"]},
     "rate": {"type": "uniform", "min_value": 0.1, "max_value": 0.9},
     "rate_b": {"type": "loguniform", "min_value": -6.0, "max_value": -1.0},
@@ -253,7 +254,7 @@ _FIXED: list[tuple[str, list[Any]]] = [
     (r"spark[^>]*>?\.(py_files|jars|files|archives)\[\]$", ["helper.py"]),
     (
         r"<spark[^>]*>\.outputs$",
-        [{"a_folder_out": {**_EVERYTHING, "mode": "direct"}, "a_bare_out": "${{parent.outputs.a_folder_out}}"}],
+        [{"a_folder_out": {**_EVERYTHING, "mode": "direct"}, "a_model_out": "${{parent.outputs.a_folder_out}}"}],
     ),
     (r"<spark[^>]*>\.resources\.instance_type$", ["standard_e4s_v3"]),
     (r"<copy_data[^>]*>\.inputs$", [ASSETS]),
@@ -314,6 +315,14 @@ _FIXED: list[tuple[str, list[Any]]] = [
 ]
 FIXED = [(re.compile(pattern), values) for pattern, values in _FIXED]
 _LEFT_OUT = [
+    (
+        r"<automl [^>]*>\.(training|validation|test)_data<mltable>\.path<path>",
+        "azure-ai-ml makes a text of the mapping, with a path that leads nowhere from where the text goes",
+    ),
+    (
+        r"\.environment<mapping>\.build\.path<url>",
+        "azure-ai-ml names such an environment by chance, each time that it reads the file",
+    ),
     (r"\*<mapping>\.value<number>$", "azure-ai-ml cuts such a number to a whole one, without a word"),
     (
         r"\.path_on_compute$",

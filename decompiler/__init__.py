@@ -1,7 +1,19 @@
-"""From an Azure ML pipeline in YAML to the `.mlp` program that says the same, and to its Graph."""
+"""From Azure ML's YAML to the `.mlp` programs that say the same, and to their Graphs: pipelines, and what is defined
+beside them."""
 
 from mlp_lang.decompiler.compiling import compile_yaml
-from mlp_lang.decompiler.pipeline import Decompiled, decompile, decompile_text
-from mlp_lang.decompiler.program import Escape
+from mlp_lang.decompiler.definitions import decompile_definitions
+from mlp_lang.decompiler.folder import Found, programs
+from mlp_lang.decompiler.importing import decompile, decompile_text
+from mlp_lang.decompiler.program import Decompiled, Escape
 
-__all__ = ["Decompiled", "Escape", "compile_yaml", "decompile", "decompile_text"]
+__all__ = [
+    "Decompiled",
+    "Escape",
+    "Found",
+    "compile_yaml",
+    "decompile",
+    "decompile_definitions",
+    "decompile_text",
+    "programs",
+]

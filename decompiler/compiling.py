@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mlp_lang.compiler import Compilation, compile_file
-from mlp_lang.decompiler.pipeline import decompile
+from mlp_lang.decompiler.importing import decompile
 from mlp_lang.dsl.source import Source, display_path
 
 

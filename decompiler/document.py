@@ -1,10 +1,12 @@
 """From the text of a YAML file to its root, the comments in it, and what makes it no definition at all."""
 
+import os
 import re
+from pathlib import Path
 from typing import NamedTuple
 
 import yaml
-from mlp_lang.dsl.source import Source, Span
+from mlp_lang.dsl.source import Source, Span, display_path
 from mlp_lang.lowering.checker.document import Findings, Place
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -25,6 +27,24 @@ class Document(NamedTuple):
     root: Place
     comments: tuple[Comment, ...]
     content: tuple[tuple[int, int], ...]  # the lines on which something begins, each with the column of the first
+
+
+def load(path: str, findings: Findings) -> Document | None:
+    """The document in a file, or None with what is wrong in ``findings``; a file that cannot be read is MLP0815."""
+    source = read(path, findings)
+    return compose(source, os.path.abspath(path), findings) if source is not None else None
+
+
+def read(path: str, findings: Findings) -> Source | None:
+    """The text of a file, or None with what is wrong in ``findings``."""
+    shown = display_path(Path(path))
+    try:
+        with open(path, "rb") as file:
+            return Source(shown, file.read().decode("utf-8-sig"))
+    except (OSError, ValueError) as error:
+        reason = "not UTF-8" if isinstance(error, ValueError) else (getattr(error, "strerror", "") or "unreadable")
+        findings.report("MLP0815", f"cannot read `{shown}`: {reason.lower()}", Span(Source(shown, ""), 0, 0))
+        return None
 
 
 def compose(source: Source, path: str, findings: Findings) -> Document | None:

@@ -83,15 +83,15 @@ class Fields:
     def touched(self) -> bool:
         return bool(self._taken) or any(inner.touched() for inner in self._inner.values())
 
-    def paths(self) -> list[str]:
-        """The paths of what is left."""
+    def left(self) -> list[tuple[str, Field]]:
+        """What is left, each the topmost field of which nothing was taken, with its path."""
         found = []
-        for name in self.entries:
+        for name, field in self.entries.items():
             if name in self._taken:
                 continue
             below = self._inner.get(name)
             if below is not None and below.touched():
-                found += [f"{name}.{path}" for path in below.paths()]
+                found += [(f"{name}.{path}", inner) for path, inner in below.left()]
             else:
-                found.append(name)
+                found.append((name, field))
         return found

@@ -1,80 +1,42 @@
 """From a pipeline's YAML to the text of a program, and what there is to say of it."""
 
 import os
-from pathlib import Path
-from typing import NamedTuple
 
 from mlp_lang.decompiler.control import Controls, govern
-from mlp_lang.decompiler.document import Document, compose
+from mlp_lang.decompiler.document import Document
 from mlp_lang.decompiler.fields import Fields
 from mlp_lang.decompiler.ports import Feeds, port_line, take_doc
-from mlp_lang.decompiler.program import Escape, Program, is_null
+from mlp_lang.decompiler.program import Decompiled, Program, canonical, is_null
 from mlp_lang.decompiler.scope import Scope, mentioned, ordered
 from mlp_lang.decompiler.spelling import RESERVED, is_name, key, quoted, scalar, slug, string
 from mlp_lang.decompiler.stages import CONTROL, Stages, kind_of, side_of, well_formed
 from mlp_lang.decompiler.statements import Statement, attach, marked
 from mlp_lang.decompiler.values import Site, row_statements
-from mlp_lang.decompiler.vocabulary import INPUT, LITERAL_TYPES, OUTPUT, PIPELINE, PORT_TYPES, SETTINGS, SILENT
-from mlp_lang.dsl.diagnostics import Diagnostic, Severity
-from mlp_lang.dsl.source import Source, Span, display_path
+from mlp_lang.decompiler.vocabulary import (
+    INPUT,
+    LITERAL_TYPES,
+    OUTPUT,
+    PIPELINE,
+    PORT_TYPES,
+    SETTINGS,
+    SILENT,
+    Kind,
+    Row,
+)
+from mlp_lang.dsl.diagnostics import Severity
 from mlp_lang.lowering.checker.document import Field, Findings
 
 
-class Decompiled(NamedTuple):
-    """`text` is the program in canonical form; None where ``diagnostics`` has errors."""
-
-    text: str | None
-    diagnostics: tuple[Diagnostic, ...]
-    escapes: tuple[Escape, ...]
-    name: str = ""  # of the pipeline
-
-
-def decompile(path: str, target: str | None = None) -> Decompiled:
-    """The program for a YAML file; ``target`` is where it is to be written (beside the YAML unless told otherwise).
-
-    A file that cannot be read is a diagnostic.
-    """
-    shown = display_path(Path(path))
-    try:
-        with open(path, "rb") as file:
-            text = file.read().decode("utf-8")
-    except (OSError, ValueError) as error:
-        findings = Findings(path)
-        reason = "not UTF-8" if isinstance(error, ValueError) else (getattr(error, "strerror", "") or "unreadable")
-        findings.report("MLP0815", f"cannot read `{shown}`: {reason.lower()}", Span(Source(shown, ""), 0, 0))
-        return Decompiled(None, tuple(findings.diagnostics), ())
-    return decompile_text(text, path, target)
-
-
-def decompile_text(yaml_text: str, path: str, target: str | None = None) -> Decompiled:
-    """As `decompile`, for the text of a file that may not be there; its path is what others are relative to."""
-    source = Source(display_path(Path(path)), yaml_text)
-    findings = Findings(path)
-    document = compose(source, os.path.abspath(path), findings)
-    if document is None:
-        return Decompiled(None, tuple(findings.diagnostics), ())
-    folder = os.path.dirname(os.path.abspath(path))
-    out = os.path.dirname(os.path.abspath(target)) if target is not None else folder
-    program = Program(folder, out, findings)
+def pipeline_of(document: Document, findings: Findings, target: str) -> Decompiled:
+    """The program for a pipeline that was read; ``target`` is where it is to be written."""
+    source, path = document.root.source, document.root.path
+    program = Program(os.path.dirname(path), os.path.dirname(os.path.abspath(target)), findings)
     made = _Pipeline(document, program, findings).make(path)
     failed = any(d.severity is Severity.ERROR for d in findings.diagnostics)
     if made is None or failed:
         return Decompiled(None, tuple(findings.diagnostics), ())
     name, text = made
     return Decompiled(canonical(text, source.path), tuple(findings.diagnostics), tuple(program.escapes), name)
-
-
-def canonical(text: str, path: str) -> str:
-    """The text as `mlp fmt` prints it. Raises ValueError if it does not parse: then this package is wrong."""
-    from mlp_lang.dsl.formatter import format_file
-    from mlp_lang.dsl.parser import parse
-
-    tree, problems = parse(Source(path, text))
-    errors = [p for p in problems if p.severity is Severity.ERROR]
-    if errors:
-        line, _ = errors[0].span.source.position(errors[0].span.start)
-        raise ValueError(f"the program made of {path} does not parse: {errors[0].message} (line {line})")
-    return format_file(tree)
 
 
 class _Pipeline:
@@ -84,10 +46,12 @@ class _Pipeline:
         self.findings = findings
         self.root = Fields(document.root)
         self.jobs: dict[str, Field] = {}
+        self.component = False
 
     def make(self, path: str) -> tuple[str, str] | None:
         if not self._shape():
             return None
+        self.component = self._is_component()
         inputs, outputs = side_of(self.root, "inputs"), side_of(self.root, "outputs")
         shared = set(inputs) & set(self.jobs)
         scope = Scope(set(inputs) - shared, self.jobs)
@@ -150,7 +114,9 @@ class _Pipeline:
             findings.report("MLP0870", f"this defines no pipeline: its type is `{kind.value.text}`", kind.value)
             return False
         jobs = root.entries.get("jobs")
-        if jobs is None or is_null(jobs.value):
+        whole = root.entries.get("component")
+        runs = whole is not None and whole.value.is_scalar and bool(whole.value.text)
+        if (jobs is None or is_null(jobs.value)) and not runs:
             place = jobs.key if jobs is not None else kind.value if kind is not None else self.document.root
             findings.report("MLP0870", "this defines no pipeline: it has no `jobs`", place)
             return False
@@ -160,7 +126,7 @@ class _Pipeline:
             if field is not None and not field.value.is_mapping and not is_null(field.value):
                 findings.report("MLP0814", f"`{side}` must be a mapping", field.value)
                 fine = False
-        self.jobs = jobs.value.fields()
+        self.jobs = jobs.value.fields() if jobs is not None and jobs.value.is_mapping else {}
         root.take("jobs")
         for name, field in self.jobs.items():
             if not is_name(name):
@@ -168,6 +134,14 @@ class _Pipeline:
                 fine = False
             fine &= well_formed(name, field, findings)
         return fine
+
+    def _is_component(self) -> bool:
+        """Whether a YAML defines a component: its schema says so, or it names none and says what no job has."""
+        schema = self.root.text("$schema").rpartition("/")[2]
+        if schema:
+            return "Component" in schema
+        declared = [Fields(field.value) for field in side_of(self.root, "inputs").values() if field.value.is_mapping]
+        return "version" in self.root or any(name in port for port in declared for name in ("optional", "default"))
 
     def _check_bindings(self, inputs: set[str]) -> None:
         """Bindings to what is not there stay as they are, with a warning."""
@@ -222,12 +196,23 @@ class _Pipeline:
             folder if stem == "pipeline" else stem,
             stem,
         ]
+        if self.component:
+            candidates.insert(0, self.root.text("name"))
         base = next((slug(c) for c in candidates if slug(c)), "pipeline")
-        return self.program.distinct(base, "pipeline")
+        name = self.program.distinct(base, "pipeline")
+        if self.component and self.root.text("name") == name:
+            self.root.take("name")
+        return name
 
     def _settings(self, site: Site, name: str, preview: bool) -> list[Statement]:
         root = self.root
         found = []
+        if self.component:
+            found.append(Statement("kind = component"))
+            found += row_statements(root, (Row("version", "version", Kind.TEXT),), site)
+        runs = root.take("component")
+        if runs is not None and runs.value.is_scalar:
+            found.append(Statement(f"component = {self.program.use(runs.value, 'pipeline')}", runs))
         title = root.take("display_name")
         if title is None:
             found.append(Statement("display_name = none"))
@@ -315,9 +300,10 @@ class _Pipeline:
             block: list[Statement] = []
             if fields is not None:
                 kind = fields.text("type")
-                if kind in PORT_TYPES:
+                word = PORT_TYPES.get(kind) or LITERAL_TYPES.get(kind)
+                if word:
                     fields.take("type")
-                    text += f": {PORT_TYPES[kind]}"
+                    text += f": {word}"
                 doc = take_doc(fields, "description")
                 block = row_statements(fields, OUTPUT, site)
             elif is_null(field.value):

@@ -12,22 +12,49 @@ from mlp_lang.decompiler.fields import Fields
 from mlp_lang.decompiler.spelling import Binder, is_name, no_binding, quoted, slug, string, value
 from mlp_lang.decompiler.statements import Statement
 from mlp_lang.decompiler.vocabulary import CONTAINERS, WORDS
-from mlp_lang.dsl.diagnostics import Severity
+from mlp_lang.dsl.diagnostics import Diagnostic, Severity
 from mlp_lang.dsl.source import Source
 from mlp_lang.lowering.checker.document import Findings, Place
 
 _REMOTE = re.compile(r"[A-Za-z][\w+.-]+:|/|\\\\|~")
 _CLUSTER = re.compile(r"azureml:([A-Za-z0-9][\w.-]*)")
 _GENERIC = frozenset(["component", "spec", "entry_spec", "index", "main", "conda", "environment", "env", "run", "dag"])
+_FILES = frozenset(["code", "conda_file"])
+_HOLDERS = frozenset(["task", "environment", "build"])
+"""Fields with paths that stand in `azureml` blocks, and mappings that hold some."""
 _BUILD = {"path": "", "dockerfile_path": "dockerfile"}
 
 
 class Escape(NamedTuple):
     """A field of the YAML that has no word: it stands in an `azureml` block."""
 
-    where: str  # the job, or empty for the pipeline
+    where: str  # the job, or empty for the pipeline; of what stands beside pipelines, the declaration
     field: str
     line: int
+    source: str = ""  # the YAML file, where a program comes from several
+
+
+class Decompiled(NamedTuple):
+    """`text` is the program in canonical form; None where ``diagnostics`` has errors."""
+
+    text: str | None
+    diagnostics: tuple[Diagnostic, ...]
+    escapes: tuple[Escape, ...]
+    name: str = ""  # of the pipeline
+    definitions: tuple[tuple[str, str], ...] = ()  # beside pipelines: each file, and its kind as `Definition` has it
+
+
+def canonical(text: str, path: str) -> str:
+    """The text as `mlp fmt` prints it. Raises ValueError if it does not parse: then this package is wrong."""
+    from mlp_lang.dsl.formatter import format_file
+    from mlp_lang.dsl.parser import parse
+
+    tree, problems = parse(Source(path, text))
+    errors = [p for p in problems if p.severity is Severity.ERROR]
+    if errors:
+        line, _ = errors[0].span.source.position(errors[0].span.start)
+        raise ValueError(f"the program made of {path} does not parse: {errors[0].message} (line {line})")
+    return format_file(tree)
 
 
 class Program:
@@ -188,7 +215,32 @@ class Program:
             return quoted(self.path(text) if not text.startswith("azureml:") else text) if _text(text) else None
         if not place.is_mapping:
             return None
-        fields = Fields(place)
+        return self._environment_call(Fields(place)) or self._environment_map(Fields(place))
+
+    def _environment_map(self, fields: Fields) -> str | None:
+        """An environment of which calls cannot say all: a map under Azure ML's names, its paths from the program."""
+        spelled = []
+        build = fields.inner("build")
+        if "image" not in fields and build is None:
+            return None
+        for name, field in fields.entries.items():
+            found = field.value.value() if field.value.is_scalar else None
+            if name == "conda_file" and isinstance(found, str):
+                text = quoted(self.path(found))
+            elif name == "build" and build is not None:
+                inner = [
+                    f"{key_of(n)}: {quoted(self.path(f.value.text)) if n == 'path' else value(f.value, no_binding)}"
+                    for n, f in build.entries.items()
+                ]
+                if "path" not in build or build.entries.keys() - _BUILD:
+                    return None
+                text = "{ " + ", ".join(inner) + " }"
+            else:
+                text = value(field.value, no_binding)
+            spelled.append(f"{key_of(name)}: {text}")
+        return "{ " + ", ".join(spelled) + " }"
+
+    def _environment_call(self, fields: Fields) -> str | None:
         arguments = []
         image, build = fields.take("image"), fields.inner("build")
         if (image is None) == (build is None):
@@ -229,16 +281,37 @@ class Program:
             empty = is_null(field.value) or (field.value.is_mapping and not field.value.fields())
             if name in CONTAINERS and empty:
                 fields.take_name(name)
-        left = [(n, f, spelled) for n, f, spelled in fields.rest() if n not in silent]
+        whole = set(fields.entries) - {path for path, _ in fields.left()}  # what is left of these is spelled already
+        left = [
+            (n, f, spelled if n in whole else self._raw(n, f.value) or spelled)
+            for n, f, spelled in fields.rest()
+            if n not in silent
+        ]
         if not left:
             return None
-        for path in fields.paths():
-            head = path.partition(".")[0]
-            if head not in silent:
-                field = fields.entries[head]
+        for path, field in fields.left():
+            if path.partition(".")[0] not in silent:
                 self.escapes.append(Escape(where, prefix + path, field.key.node.start_mark.line + 1))
         body = [Statement(f"{key_of(n)} = {spelled}", field) for n, field, spelled in left]
         return Statement("azureml", body=body, inline=True)
+
+    def _raw(self, name: str, place: Place) -> str:
+        """A field as Azure ML has it, with local files and folders as the program sees them; empty for all others."""
+        found = place.value() if place.is_scalar else None
+        if name in _FILES and isinstance(found, str):
+            return quoted(self.seen(found))
+        if name not in _HOLDERS or not place.is_mapping:
+            return ""
+        inner = []
+        for key, field in place.fields().items():
+            at = "code" if name == "build" and key == "path" else key
+            inner.append(f"{key_of(key)}: {self._raw(at, field.value) or value(field.value, no_binding)}")
+        return "{ " + ", ".join(inner) + " }"
+
+    def seen(self, text: str) -> str:
+        """A path of the YAML as the program writes it, if it leads somewhere; else it may be no path at all."""
+        there = os.path.exists(os.path.join(self.folder, text.removeprefix("file:")))
+        return self.path(text) if there or text.startswith(".") else text
 
 
 def key_of(name: str) -> str:

@@ -39,9 +39,9 @@ def space(place: Place) -> str:
         return ""
     if kind == "choice":
         items = present[0].value.items()
-        if not items or any(not item.is_scalar for item in items):
+        if present[0].value.is_mapping or not items or not all(item.is_scalar or item.is_mapping for item in items):
             return ""
-        return f"choice({', '.join(value(item, no_binding) for item in items)})"
+        return f"choice({', '.join(_choice(item) for item in items)})"
     numbers = [field.value.value() if field.value.is_scalar else None for field in present]
     if any(isinstance(n, bool) or not isinstance(n, int | float) for n in numbers):
         return ""
@@ -54,6 +54,24 @@ def space(place: Place) -> str:
             spelled[:2] = [f"exp = [{spelled[0]}, {spelled[1]}]"]
             spelled[1:] = [f"q = {text}" for text in spelled[1:]]
     return f"{function}({', '.join(spelled)})"
+
+
+def _choice(item: Place) -> str:
+    """A value to choose: a literal, or a map whose values may be distributions in turn."""
+    if item.is_scalar:
+        return value(item, no_binding)
+    inner = [f"{key(n)}: {space(f.value) or value(f.value, no_binding)}" for n, f in item.fields().items()]
+    return "{ " + ", ".join(inner) + " }" if inner else "{}"
+
+
+def searched(job: Fields) -> set[str]:
+    """The inputs that a sweep searches: what its `inputs` say of them besides has no word."""
+    return {name for name, field in side.items() if space(field.value)} if (side := _space_fields(job)) else set()
+
+
+def _space_fields(job: Fields) -> dict[str, Field]:
+    inner = job.inner("search_space")
+    return inner.entries if inner is not None else {}
 
 
 def _exponential(exponent: float) -> str:
@@ -104,7 +122,7 @@ def _algorithm(field: Field) -> str:
             given.append(f"{word} = {text or value(entry.value, no_binding)}")
     if any(n != "type" for n, _, _ in fields.rest()):
         return ""
-    return f"algorithm = {name}" + (f"({', '.join(given)})" if given else "")
+    return f"algorithm = {name}({', '.join(given)})"
 
 
 def _stop(field: Field) -> str:

@@ -166,8 +166,11 @@ def value(place: Place, bind: Binder) -> str:
     return "[" + ", ".join(value(item, bind) for item in place.items()) + "]"
 
 
-def duration(seconds: int) -> str:
-    """A whole number of seconds in the largest unit that divides it."""
+def duration(amount: int, parts: int = 1) -> str:
+    """A duration counted in seconds, or in milliseconds (1000 parts), in the largest unit that divides it."""
+    if amount % parts:
+        return f"{amount}ms"
+    seconds = amount // parts
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds and seconds % size == 0:
             return f"{seconds // size}{unit}"

@@ -16,7 +16,7 @@ from mlp_lang.decompiler.ports import (
 )
 from mlp_lang.decompiler.program import Program, is_null
 from mlp_lang.decompiler.scope import Scope, own
-from mlp_lang.decompiler.search import automl_space, search_block, spaces
+from mlp_lang.decompiler.search import automl_space, search_block, searched, spaces
 from mlp_lang.decompiler.spelling import key, value
 from mlp_lang.decompiler.statements import Statement
 from mlp_lang.decompiler.values import Site, row_statements
@@ -156,7 +156,11 @@ class Stages:
         chosen = job.take(part)
         assert chosen is not None
         alias = self.program.use(chosen.value, "" if part == "trial" or "type" not in job else kind)
-        inputs = read_inputs(job, self.site, False, {**self.carried.get(name, {}), **self._refused(name, job, chosen)})
+        left = {**self._refused(name, job, chosen), **(dict.fromkeys(searched(job), "") if kind == "sweep" else {})}
+        face = self.program.interface(chosen.value.text)
+        if kind == "data_transfer" and face is not None and face.text("task") == job.text("task"):
+            job.take("task")
+        inputs = read_inputs(job, self.site, False, {**self.carried.get(name, {}), **left})
         outputs = read_outputs(job, name, self.site, False, self.feeds)
         return alias, self._blocks(name, job, kind, inputs, outputs, [])
 
@@ -199,7 +203,8 @@ class Stages:
             for port in (side_of(fields, side) if fields is not None else ())
         }
         within = Site(self.program, self.scope, lambda expression: own(ports, expression))
-        inputs = read_inputs(job, self.site, inner is None, self.carried.get(name, {}))
+        left = dict.fromkeys(searched(job), "") if kind == "sweep" else {}
+        inputs = read_inputs(job, self.site, inner is None, {**self.carried.get(name, {}), **left})
         alone = "output" if kind == "import" and inner is None else ""
         outputs = read_outputs(job, name, self.site, inner is None, self.feeds, alone)
         declared = component_ports(inner, within) if inner is not None else [*inputs.declared, *outputs.declared]

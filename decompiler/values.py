@@ -119,6 +119,12 @@ def _path(place: Place, site: Site) -> str | None:
     return string(site.program.path(place.text), site.bind)
 
 
+def _model(place: Place, site: Site) -> str | None:
+    if not place.is_scalar or not isinstance(place.value(), str):
+        return None
+    return string(site.program.seen(place.text), site.bind)
+
+
 def _command(place: Place, site: Site) -> str | None:
     if not place.is_scalar or not isinstance(place.value(), str):
         return None
@@ -220,6 +226,7 @@ _KINDS: dict[Kind, Callable[[Place, Site], str | None]] = {
     Kind.WORD: _word,
     Kind.SECONDS: _seconds,
     Kind.PATH: _path,
+    Kind.MODEL: _model,
     Kind.COMMAND: _command,
     Kind.PORT: _port,
     Kind.ENVIRONMENT: _environment,

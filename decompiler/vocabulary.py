@@ -21,6 +21,7 @@ class Kind(Enum):
     WORD = "word"  # a member of a closed vocabulary: a bare word where it is one
     SECONDS = "seconds"  # a duration
     PATH = "path"  # of a file or folder, relative to the YAML's folder
+    MODEL = "model"  # the path or the name of a model
     COMMAND = "command"  # text that may take several lines, binding ports of the component
     PORT = "port"  # a binding of the node's own input
     ENVIRONMENT = "environment"
@@ -51,7 +52,7 @@ _SPELLED = {
     "on_init": Kind.STAGE,
     "on_finalize": Kind.STAGE,
     "code": Kind.PATH,
-    "model": Kind.PATH,
+    "model": Kind.MODEL,
     "command": Kind.COMMAND,
     "arguments": Kind.COMMAND,
     "append_to": Kind.COMMAND,
@@ -223,7 +224,6 @@ CONTAINERS = frozenset(
 
 PUBLIC_ESCAPES = (
     ("compute", "a pipeline", "it is a default compute under another name, beside `settings.default_compute`"),
-    ("version", "a pipeline component", "a program is not registered; what is compiled from it may be"),
     (
         "inputs",
         "a job",

@@ -51,6 +51,7 @@ def load_all(folder: str) -> list[Diagnostic]:
     findings: list[Diagnostic] = []
     for kind, pattern in (
         ("job", "pipeline.yml"),
+        ("component", "component.yml"),
         ("component", COMPONENTS),
         ("environment", "environments/*/environment.yml"),
         ("data", "assets/*.yml"),

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
-from mlp_lang.compiler.graph import Component, Environment, Graph, OutputPort, Parameter, Value
+from mlp_lang.compiler.graph import Component, Environment, Graph, Node, OutputPort, Parameter, Value
 from mlp_lang.compiler.interface import BadInterface, component_of, read_interface
 from mlp_lang.compiler.vocabulary import put
 from mlp_lang.compiler.yaml_files import BadYaml, load_yaml
@@ -137,12 +137,37 @@ class Components:
                 put(document, ("task", key) if component.kind == "parallel" else (key,), value)
         return relocate(document, place)
 
+    def beside(self, node: Node, folder: str, source: str) -> dict[str, Any]:
+        """What a job says beside its component, as Azure ML has it; files that it names go to `components/<name>/`.
+
+        Paths start from the program's `folder`; one that leads nowhere is no path of ours."""
+        extra: dict[str, Any] = dict(node.run.extra)
+        named: dict[str, Any] = {key: extra[key] for key in ("task", "environment", "code") if key in extra}
+        if node.environment is None and not named:
+            return extra
+        home = f"components/{self._name(node.name[:LONGEST])}"
+
+        def there(move: Callable[[str], str]) -> Callable[[str], str]:
+            return lambda path: seen_from("", move(path), home) if os.path.exists(os.path.join(folder, path)) else path
+
+        owner = node.component._replace(folder=folder, source=source, kind="command")
+        place = self._placing(owner, home.partition("/")[2])
+        extra |= relocate(named, Place(*[there(move) for move in place]))
+        if node.environment is not None:
+            document = self.place_environment(node.environment, home, source)
+            here = sources("")._replace(
+                conda=lambda p: seen_from("", p, home), context=lambda p: seen_from("", p, home)
+            )
+            extra |= relocate({"environment": document}, here)
+        return extra
+
     def trial(
         self, component: Component, name: str, after: tuple[After, ...], done: bool, base: str = ""
     ) -> dict[str, Any]:
         """The trial of a sweep that stands in its job: a definition, with its inputs and outputs but without a name."""
         document = {"type": component.kind, **_ports(component, after, done)}
-        return document | self.in_place(component, name, base)
+        merge(document, self.in_place(component, name, base))
+        return document
 
     def files(self, local: Callable[[str, str], str] = posixpath.join) -> dict[str, str]:
         """Texts of all definitions, each with the header that names its uses. `local` spells a path of this machine as
@@ -234,7 +259,7 @@ class Components:
             document["command"] = component.command
         if component.environment != _NO_ENVIRONMENT:
             definition["environment"] = (
-                list(component.environment[:-1])
+                list(component.environment._replace(version=None))
                 if probing
                 else self.place_environment(component.environment, f"components/{name}", component.source)
             )
@@ -243,12 +268,8 @@ class Components:
     @staticmethod
     def _head(component: Component, after: tuple[After, ...], name: str, done: bool = False) -> dict[str, Any]:
         """What a definition of any kind begins with, its ports included."""
-        document: dict[str, Any] = {
-            "$schema": SCHEMA.format(component.kind),
-            "type": component.kind,
-            "name": name,
-            "version": component.version,
-        }
+        schema = {} if component.one_use else {"$schema": SCHEMA.format(component.kind)}  # a part of its job
+        document: dict[str, Any] = {**schema, "type": component.kind, "name": name, "version": component.version}
         if component.display_name:
             document["display_name"] = component.display_name
         if component.description:
@@ -409,7 +430,10 @@ class Components:
         if environment.image is not None:
             document["image"] = environment.image
         parts = [environment.image or ""]
-        if environment.conda_file is not None:
+        if environment.conda_file is not None and not is_local(environment.conda_file):
+            document["conda_file"] = environment.conda_file
+            parts.append(environment.conda_file)
+        elif environment.conda_file is not None:
             self.copies[f"{folder}/conda.yaml"] = environment.conda_file
             document["conda_file"] = "./conda.yaml"
             try:
@@ -423,12 +447,17 @@ class Components:
             document["conda_file"] = "./conda.yaml"
             parts.append(digest(text.encode()))
         if environment.build_context is not None:
-            document["build"] = {"path": "./context"}
+            context = environment.build_context
+            document["build"] = {"path": "./context" if is_local(context) else context}
             if environment.dockerfile is not None:
                 document["build"]["dockerfile_path"] = environment.dockerfile
-            for path, file_path in self._collect(environment.build_context, frozenset(), source).items():
-                self.copies[f"{folder}/context/{path}"] = file_path
-            parts.append(self._tree(environment.build_context, ()))
+            if is_local(context):
+                for path, file_path in self._collect(context, frozenset(), source).items():
+                    self.copies[f"{folder}/context/{path}"] = file_path
+                parts.append(self._tree(context, ()))
+            else:
+                parts.append(context)
+        document.update(environment.extra)
         self.environments[folder] = digest("\n".join(parts).encode())
         return document
 
@@ -500,9 +529,10 @@ def parameter_document(p: Parameter) -> dict[str, Any]:
     document: dict[str, Any] = {"type": p.azure_type}
     if p.description:
         document["description"] = p.description
-    if p.optional or (p.has_default and p.default is None and p.encoding == "plain"):
+    empty = p.has_default and p.default is None and p.encoding == "plain"
+    if p.optional or empty:
         document["optional"] = True
-    elif p.has_default and primitive:
+    if p.has_default and primitive and not empty:
         document["default"] = yaml_value(p.default, p)
     if p.encoding == "plain":
         if p.azure_type in ("number", "integer"):

@@ -5,7 +5,6 @@ jobs are referred to where they lie, by a path from the folder that is written.
 """
 
 import os
-import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -17,6 +16,7 @@ from mlp_lang.dsl.diagnostics import Diagnostic
 from mlp_lang.dsl.source import Source, Span
 from mlp_lang.lowering.build import Build, BuildError
 from mlp_lang.lowering.components import Components
+from mlp_lang.lowering.deployments import folder_of_endpoint
 from mlp_lang.lowering.emit import emit
 from mlp_lang.lowering.files import collect
 from mlp_lang.lowering.lock import LOCK_NAME, digest, lock_text
@@ -64,7 +64,7 @@ def relative(path: str, home: str) -> str:
 def path_of(definition: Definition) -> str:
     """Where a definition lies in a build."""
     place = _PLACES.get(definition.kind, _DEPLOYMENT)
-    endpoint = re.sub(r"[^A-Za-z0-9_-]", "_", definition.endpoint or NO_ENDPOINT)
+    endpoint = folder_of_endpoint(definition.endpoint or NO_ENDPOINT)
     return place.format(title=definition.title, endpoint=endpoint)
 
 

@@ -4,6 +4,7 @@
 folder can be handed to a step as an input: deployment.yml, endpoint.yml, `scoring/` with `score.py`, conda.yaml.
 """
 
+import re
 from typing import Any
 
 from mlp_lang.compiler.graph import Asset, Deployment, Endpoint, FromInput, FromNode, Graph
@@ -16,6 +17,11 @@ SCORING_SCRIPT = "score.py"
 def deployment_folder(deployment: Deployment) -> str:
     """Where a deployment's definitions lie in a build."""
     return f"deployments/{deployment.endpoint}/{deployment.name}"
+
+
+def folder_of_endpoint(name: str) -> str:
+    """The folder below `deployments` of what is deployed to an endpoint that is known by its name alone."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", name)
 
 
 def endpoint_document(endpoint: Endpoint) -> dict[str, Any]:

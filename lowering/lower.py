@@ -19,7 +19,7 @@ from mlp_lang.lowering.control import all_graphs
 from mlp_lang.lowering.deployments import deployment_document, deployment_folder, endpoint_document
 from mlp_lang.lowering.emit import emit
 from mlp_lang.lowering.lock import LOCK_NAME, digest, lock_text
-from mlp_lang.lowering.pipeline import Extra, jobs_document, pipeline_document, schedule_document
+from mlp_lang.lowering.pipeline import Extra, component_document, jobs_document, pipeline_document, schedule_document
 from mlp_lang.lowering.provenance import Provenance
 from mlp_lang.lowering.values import json_text
 
@@ -65,6 +65,7 @@ class _Lowering:
         self.folders: dict[str, str] = {}  # added pipeline input -> folder of definitions
         self.texts: dict[str, str] = {}
         self.placed: list[PlacedDefinition] = []
+        self.component: str | None = None  # what the job runs instead of stages
 
     def jobs(self, graph: Graph) -> Callable[[Callable[[str], str]], dict[str, Any]]:
         """The jobs of a pipeline that is a component, all that they use placed."""
@@ -106,17 +107,20 @@ class _Lowering:
                 self._hand_definitions(node, taken, added)
             if node.run.retries and node.kind == "command":
                 self._report_retries(node)
+            run = self.components.beside(node, self.provenance.root, component.source)
             if component.in_place and node.kind == "sweep":
                 trial = self.components.trial(component, node.name, tuple(after), done, self.base)
-                self.extras[node.name] = Extra(trial, tuple(added))
+                self.extras[node.name] = Extra(trial, tuple(added), run=run)
             elif component.in_place:
                 definition = self.components.in_place(component, node.name, self.base)
-                self.extras[node.name] = Extra(definition, tuple(added), (DONE,) if done else ())
+                self.extras[node.name] = Extra(definition, tuple(added), (DONE,) if done else (), run)
             else:
                 reference = place(component, tuple(after), done, node.span)
                 if self.base and reference.startswith("./"):
                     reference = seen_from(self.base, reference, "")
-                self.extras[node.name] = Extra(reference, tuple(added))
+                self.extras[node.name] = Extra(reference, tuple(added), run=run)
+        if graph.component is not None:
+            self.component = place(graph.component, (), False, graph.span)
         fed: dict[FromNode, str] = {}
         for output in graph.outputs:
             if output.source is None:
@@ -165,6 +169,8 @@ class _Lowering:
             header = self.provenance.header([schedule.span])
             texts[f"schedules/{schedule.name}.yml"] = emit(schedule_document(schedule, graph), header)
         for item in graph.inputs:
+            if graph.kind == "component":
+                continue
             if item.value is None and item.facts is None and not item.parameter.optional:
                 self._report_valueless(item)
 
@@ -189,15 +195,21 @@ class _Lowering:
             relative = os.path.relpath(full, os.path.join(target, folder)).replace(os.sep, "/")
             return relative if relative.startswith("../") else f"./{relative}"
 
-        document = pipeline_document(graph, self.extras, self.folders, self.provenance, partial(local, ""))
-        missing = [i for i in graph.inputs if i.value is None and i.facts is None]
+        component = graph.kind == "component"
+        here = partial(local, "")
+        if component:
+            document = component_document(graph, self.extras, self.provenance, here)
+        else:
+            document = pipeline_document(graph, self.extras, self.folders, self.provenance, here, self.component)
+        missing = [i for i in graph.inputs if i.value is None and i.facts is None and not component]
         header = self.provenance.header([graph.span])
         for name, type_ in ((i.parameter.name, i.parameter.type) for i in missing):
             header += f"\nInput {name} ({type_}) has no value: --set inputs.{name}=…"
-        for output in graph.outputs:
+        for output in () if component else graph.outputs:
             if output.azure_type in PRIMITIVES:
                 header += f"\nOutput {output.name} ({output.type}) is a value: only a pipeline around this one has it."
-        texts = {"pipeline.yml": emit(document, header), **self.components.files(local), **self.texts}
+        root = "component.yml" if component else "pipeline.yml"
+        texts = {root: emit(document, header), **self.components.files(local), **self.texts}
         texts |= {one.path: one.text(target) for one in self.placed}
         files = {path: text.encode() for path, text in texts.items()}
         try:

@@ -23,13 +23,14 @@ from mlp_lang.compiler.graph import (
 )
 from mlp_lang.compiler.settings import reference_text
 from mlp_lang.compiler.vocabulary import DESCRIBED, IDENTITIES, RUN, put, words
-from mlp_lang.lowering.components import PRIMITIVES
+from mlp_lang.lowering.components import PRIMITIVES, parameter_document
 from mlp_lang.lowering.control import all_graphs, control_fields
 from mlp_lang.lowering.emit import Commented, merge
 from mlp_lang.lowering.provenance import Provenance
 from mlp_lang.lowering.values import yaml_value
 
 SCHEMA = "https://azuremlschemas.azureedge.net/latest/pipelineJob.schema.json"
+COMPONENT_SCHEMA = "https://azuremlschemas.azureedge.net/latest/pipelineComponent.schema.json"
 SCHEDULE_SCHEMA = "https://azuremlschemas.azureedge.net/latest/schedule.schema.json"
 SERVERLESS = "serverless"
 _COMPUTED = frozenset(["command", "parallel", "sweep"])
@@ -39,11 +40,13 @@ _COMPUTED = frozenset(["command", "parallel", "sweep"])
 class Extra(NamedTuple):
     """What lowering adds to a node: where its component is, inputs for `after` edges, the deploy step's folder.
 
-    `component` is the reference of a definition, or the fields of one that stands in the job itself."""
+    `component` is the reference of a definition, or the fields of one that stands in the job itself. `run` is what the
+    job says beside, where its paths lead in the build."""
 
     component: "str | dict[str, Any]"
     inputs: "tuple[tuple[str, Any], ...]"  # name, binding
     outputs: tuple[str, ...] = ()  # folders that a definition in place gives for order alone
+    run: "Mapping[str, Any] | None" = None
 
 
 def compute_reference(name: str) -> str:
@@ -58,10 +61,12 @@ def pipeline_document(
     definitions: Mapping[str, str],
     provenance: Provenance,
     local: Callable[[str], str],
+    component: str | None = None,
 ) -> dict[str, Any]:
     """pipeline.yml. `definitions` are added folder inputs (name -> path), `local` spells a path on this machine.
 
-    Outputs that are values are left out: Azure ML has them of components, not of jobs."""
+    `component` is the reference of the component that the job runs instead of stages. Outputs that are values are left
+    out: Azure ML has them of components, not of jobs."""
     graph = graph._replace(outputs=tuple(o for o in graph.outputs if o.azure_type not in PRIMITIVES))
     document: dict[str, Any] = {"$schema": SCHEMA, "type": "pipeline"}
     if graph.display_name is not None:
@@ -91,9 +96,51 @@ def pipeline_document(
         document["inputs"] = inputs
     if graph.outputs:
         document["outputs"] = {o.name: _commented(_pipeline_output(o), provenance.place(o.span)) for o in graph.outputs}
+    if component is not None:
+        document["component"] = component
+    else:
+        document["jobs"] = jobs_document(graph, extras, provenance, local)
+    merge(document, graph.extra)
+    return document
+
+
+def component_document(
+    graph: Graph, extras: Mapping[str, Extra], provenance: Provenance, local: Callable[[str], str]
+) -> dict[str, Any]:
+    """component.yml of a pipeline that other jobs use: what it takes and gives, and its jobs."""
+    document: dict[str, Any] = {"$schema": COMPONENT_SCHEMA, "type": "pipeline", "name": graph.name}
+    fields = (
+        ("version", graph.component_version),
+        ("display_name", graph.display_name),
+        ("description", graph.description),
+    )
+    document |= {key: value for key, value in fields if value}
+    tags = {**graph.tags, **privacy_tags(graph.privacy)}
+    if tags:
+        document["tags"] = tags
+    if graph.inputs:
+        document["inputs"] = {
+            i.parameter.name: _commented(parameter_document(_declared(i)), provenance.place(i.span))
+            for i in graph.inputs
+        }
+    if graph.outputs:
+        document["outputs"] = {
+            o.name: _commented({**_pipeline_output(o), **_described(o)}, provenance.place(o.span))
+            for o in graph.outputs
+        }
     document["jobs"] = jobs_document(graph, extras, provenance, local)
     merge(document, graph.extra)
     return document
+
+
+def _declared(item: PipelineInput) -> Parameter:
+    """An input with what a profile says of it for a default."""
+    value = item.value
+    return item.parameter._replace(default=value.value, has_default=True) if type(value) is Literal else item.parameter
+
+
+def _described(output: PipelineOutput) -> dict[str, Any]:
+    return {"description": output.description} if output.description else {}
 
 
 def jobs_document(
@@ -189,6 +236,9 @@ def _job(
     in_place = node.component.in_place and node.kind != "sweep"  # a trial in place declares its ports like any other
     if node.description:
         job["description" if in_place and node.kind in DESCRIBED else "comment"] = node.description
+    if node.kind == "data_transfer":  # Azure ML wants to be told, though the component says it
+        said = (node.component.document or node.component.extra).get("task")
+        job.update({"task": said} if said is not None else {})
     if isinstance(extra.component, dict):
         job.update({"trial": extra.component} if node.kind == "sweep" else extra.component)
     run = node.run
@@ -217,12 +267,15 @@ def _job(
         job["inputs"] = inputs
     outputs = _job_outputs(node, bound)
     outputs.update((name, {"type": "uri_folder"}) for name in extra.outputs)
-    if outputs:
+    if outputs and in_place and node.kind == "import":
+        job["output"] = next(iter(outputs.values())) or dict(_FOLDER)  # its schema has one, in a field of its own
+    elif outputs:
         job["outputs"] = outputs
     if node.search is not None:
         job.update(node.search)
     if run is not _DEFAULT:
         _run(node.kind, run, job)
+    merge(job, run.extra if extra.run is None else extra.run)
     return job
 
 
@@ -299,7 +352,6 @@ def _run(kind: str, run: Run, job: dict[str, Any]) -> None:
         job["identity"] = {"type": IDENTITIES[run.identity]}
     if run.environment_variables:
         job["environment_variables"] = dict(run.environment_variables)
-    merge(job, run.extra)
 
 
 _NAMED = {

@@ -45,12 +45,20 @@ def unrunnable(graph: Graph) -> list[Diagnostic]:
         for node in graph.nodes
         if serving.elsewhere(node)
     ]
-    return left_out + _unsearchable(graph) + [
-        Diagnostic("MLP0910", message, failures.place(node), help=help)
-        for node in graph.nodes
-        if node.deployment is None and (message := _not_here(node))
-        for help in (_UNRUNNABLE_HELP[node.kind in ("command", "parallel", "sweep")],)
-    ]
+    if graph.component is not None:
+        name = graph.component.reference or graph.component.name
+        message = f"`{graph.title}` runs the pipeline component `{name}`, which does not run on this machine yet"
+        left_out.append(Diagnostic("MLP0910", message, failures.place(None, graph), help=_UNRUNNABLE_HELP[0]))
+    return (
+        left_out
+        + _unsearchable(graph)
+        + [
+            Diagnostic("MLP0910", message, failures.place(node), help=help)
+            for node in graph.nodes
+            if node.deployment is None and (message := _not_here(node))
+            for help in (_UNRUNNABLE_HELP[node.kind in ("command", "parallel", "sweep")],)
+        ]
+    )
 
 
 def _unsearchable(graph: Graph) -> list[Diagnostic]:

@@ -36,16 +36,18 @@ def digest(component: Component, memory: Memory) -> str:
     return combine([(name, memory.file(path), executable(path)) for name, path in files(component).items()])
 
 
-def lay_out(component: Component, target: str) -> None:
-    """Copy the code into the folder `target`, writable and apart from the sources. Raises OSError."""
+def lay_out(component: Component, target: str) -> dict[str, str]:
+    """Copy the code into the folder `target`, writable and apart from the sources; what was copied. Raises OSError."""
     made = set()
-    for name, path in files(component).items():
+    found = files(component)
+    for name, path in found.items():
         there = os.path.join(target, name)
         parent = os.path.dirname(there)
         if parent not in made:
             os.makedirs(parent, exist_ok=True)
             made.add(parent)
         shutil.copy2(path, there)
+    return found
 
 
 def copy_writable(source: str, target: str) -> None:

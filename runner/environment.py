@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from mlp_lang.compiler.graph import Environment, Graph, Node, Value
@@ -95,7 +96,8 @@ def check(graph: Graph, have: Mapping[str, str]) -> list[Lack]:
 
 def environment_of(node: Node) -> Environment:
     """Where a node's work runs: a deployment's scoring environment, since here the server is what runs."""
-    return node.component.environment if node.deployment is None else node.deployment.environment
+    own = node.environment or node.component.environment
+    return own if node.deployment is None else node.deployment.environment
 
 
 def extra_for(names: Iterable[str]) -> str | None:
@@ -149,6 +151,15 @@ def _meets(version: str, requirement: Requirement) -> bool:
 
 
 def _read(file: str) -> dict[str, Value]:
+    try:
+        found = os.stat(file)
+    except OSError:
+        return {}
+    return _read_again(file, found.st_mtime_ns, found.st_size)
+
+
+@lru_cache(64)
+def _read_again(file: str, changed: int, size: int) -> dict[str, Value]:
     import yaml
 
     try:

@@ -5,7 +5,9 @@ import fcntl
 import os
 import shutil
 import signal
+import threading
 import time
+from queue import SimpleQueue
 from typing import IO, Any
 
 from mlp_lang.runner import journal
@@ -191,6 +193,8 @@ class Scratch:
         os.makedirs(parent, exist_ok=True)
         for name in os.listdir(parent):
             _clear_if_dead(os.path.join(parent, name))
+        self._discarded: SimpleQueue[str] = SimpleQueue()
+        self._remover: threading.Thread | None = None
         number = os.getpid()
         while True:
             self.path = os.path.join(parent, str(number))
@@ -204,7 +208,27 @@ class Scratch:
                 pass  # another run has that name, or took the folder for a dead run's before it was locked
             number += 1000003
 
+    def temporary(self, name: str) -> str:
+        """A folder in it for temporary files. Raises OSError."""
+        path = os.path.join(self.path, name, "tmp")
+        os.makedirs(path, exist_ok=True)
+        return path
+
+    def discard(self, path: str) -> None:
+        """Remove a folder in it without waiting: what steps leave takes longer to remove than small steps run."""
+        if self._remover is None:
+            self._remover = threading.Thread(target=self._discard, daemon=True)
+            self._remover.start()
+        self._discarded.put(path)
+
+    def _discard(self) -> None:
+        while path := self._discarded.get():
+            remove(path)
+
     def remove(self) -> None:
+        if self._remover is not None:
+            self._discarded.put("")
+            self._remover.join()
         shutil.rmtree(self.path, ignore_errors=True)
         self._lock.close()
 

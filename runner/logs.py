@@ -34,7 +34,9 @@ def print_logs(
     chosen = _chosen(record["steps"], steps)
     width = max((len(s["title"]) for s in chosen), default=0)
     tails = [
-        _Tail(folder, s.get("place", s["name"]), f"{s['title']:<{width}} | " if len(chosen) > 1 else "", s.get("mark", ""))
+        _Tail(
+            folder, s.get("place", s["name"]), f"{s['title']:<{width}} | " if len(chosen) > 1 else "", s.get("mark", "")
+        )
         for s in chosen
     ]
     while True:

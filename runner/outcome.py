@@ -29,8 +29,8 @@ class Outcome(NamedTuple):
 
     `key` is what decided it, `read` the data that went in (name, source, digest), `started` the monotonic clock when it
     began, `resources` what the attempt that made its results used, then or now.
-    `trials` are those of a sweep and `batches` those of a parallel job, as the record has them; `logged` is what a trial
-    gave MLflow, by metric, in order.
+    `trials` are those of a sweep and `batches` those of a parallel job, as the record has them; `logged` is what a
+    trial gave MLflow, by metric, in order.
     `metrics`, `gates`, `release`, `parity` and `endpoint` are what its outputs say, else None or empty.
     """
 

@@ -78,7 +78,9 @@ def workers(node: Node, jobs: int) -> int:
     settings = _settings(node)
     resources = settings.get("resources")
     each = _whole(settings.get("max_concurrency_per_instance"), jobs)
-    nodes = _whole(node.run.instance_count or (resources if isinstance(resources, dict) else {}).get("instance_count"), 1)
+    nodes = _whole(
+        node.run.instance_count or (resources if isinstance(resources, dict) else {}).get("instance_count"), 1
+    )
     return max(1, min(jobs, each * nodes))
 
 
@@ -154,7 +156,11 @@ def command(
         "itself": spec,
         "report": os.path.join(scratch, REPORT),
         "progress": os.path.join(scratch, PROGRESS),
-        "output_folder": os.path.dirname(append) if append else folders[0] if folders else os.path.join(scratch, "code"),
+        "output_folder": os.path.dirname(append)
+        if append
+        else folders[0]
+        if folders
+        else os.path.join(scratch, "code"),
     }
     write_json(spec, document)
     line = f"# parallel job, {split.workers} workers: {' '.join(map(shlex.quote, [split.entry, *arguments]))}"

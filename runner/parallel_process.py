@@ -21,14 +21,14 @@ MARK = "\x1e"
 """Begins the line by which a worker says to which mini batch the following ones belong."""
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     """What ends the job; the message is for a person."""
 
 
 class Batch(NamedTuple):
     """One mini batch: file paths, or the file of a pickled table; `items` counts what is in it."""
 
-    index: int
+    number: int
     items: int
     files: list[str]
     table: str
@@ -36,7 +36,7 @@ class Batch(NamedTuple):
 
 
 def main(spec: dict[str, Any]) -> None:
-    """Carry the job out. Raises Refusal."""
+    """Carry the job out. Raises RefusalError."""
     scratch = tempfile.mkdtemp(prefix="parallel-")
     batches = _split(spec, scratch)
     workers = max(1, min(spec["workers"], len(batches)))
@@ -97,14 +97,14 @@ class _Pool:
         self.batch_limit = min(limits, default=-1)
 
     def work(self, number: int) -> None:
-        """Do all mini batches. Raises Refusal once more has failed than may."""
+        """Do all mini batches. Raises RefusalError once more has failed than may."""
         threads = [threading.Thread(target=self._serve, args=(i,)) for i in range(number)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         if self.problem is not None:
-            raise Refusal(self.problem)
+            raise RefusalError(self.problem)
 
     def report(self, target: str, workers: int) -> None:
         """Write down what each mini batch came to, for the record of the run."""
@@ -124,7 +124,7 @@ class _Pool:
                 worker = self._one(batch, worker, number)
             if worker is not None and self.problem is None:
                 worker.dismiss()
-        except Refusal as refusal:
+        except RefusalError as refusal:
             self._end(str(refusal))
         except Exception as error:
             self._end(f"{type(error).__name__}: {error}")
@@ -151,7 +151,7 @@ class _Pool:
             reply = worker.ask({**batch._asdict(), "attempt": attempt}, self.spec["timeout"])
             if "error" not in reply or self.problem is not None:
                 break
-            print(f"[{batch.index}] attempt {attempt}: {reply['error']}", flush=True)
+            print(f"[{batch.number}] attempt {attempt}: {reply['error']}", flush=True)
             if reply.get("gone"):
                 worker.kill()
                 with self.lock:
@@ -174,16 +174,16 @@ class _Pool:
         lacking = max(0, batch.items - rows)
         if error:
             with contextlib.suppress(FileNotFoundError):  # what an earlier attempt left
-                os.unlink(os.path.join(self.scratch, f"{batch.index}.rows"))
+                os.unlink(os.path.join(self.scratch, f"{batch.number}.rows"))
         with self.lock:
             self.failed += bool(error)
             self.failed_items += lacking
             if error:
                 self.why = error
             elif lacking:
-                self.why = f"mini batch {batch.index} gave {rows} results for {batch.items} items"
-            self.done[batch.index] = {
-                "number": batch.index,
+                self.why = f"mini batch {batch.number} gave {rows} results for {batch.items} items"
+            self.done[batch.number] = {
+                "number": batch.number,
                 "status": "failed" if error else "completed",
                 "items": batch.items,
                 "rows": rows,
@@ -225,11 +225,11 @@ class _Worker:
         self._pump.start()
 
     def begin(self) -> None:
-        """Wait until it is ready. Raises Refusal if the entry script cannot be used."""
+        """Wait until it is ready. Raises RefusalError if the entry script cannot be used."""
         reply = self._receive(self._start)
         if "error" in reply:
             self.kill()
-            raise Refusal(reply["error"])
+            raise RefusalError(reply["error"])
 
     def ask(self, request: dict[str, Any], timeout: float) -> dict[str, Any]:
         """The reply; `error` says why there is none, `gone` that the process must be replaced."""
@@ -242,7 +242,7 @@ class _Worker:
         return self._receive(timeout)
 
     def dismiss(self) -> None:
-        """Let it call `shutdown`, and wait for its end. Raises Refusal if that fails."""
+        """Let it call `shutdown`, and wait for its end. Raises RefusalError if that fails."""
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):
             self._process.stdin.close()
@@ -250,7 +250,7 @@ class _Worker:
         if not reply.get("gone"):
             self._process.wait()
         if "error" in reply:
-            raise Refusal(reply["error"] if not reply.get("gone") else f"shutdown(): {reply['error']}")
+            raise RefusalError(reply["error"] if not reply.get("gone") else f"shutdown(): {reply['error']}")
 
     def kill(self) -> None:
         self._process.kill()
@@ -290,6 +290,6 @@ if __name__ == "__main__":
         told = json.load(stream)
     try:
         main(told)
-    except Refusal as refusal:
+    except RefusalError as refusal:
         print(f"mlp: {refusal}", flush=True)
         sys.exit(1)

@@ -14,21 +14,21 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     """What cannot be done; the message is for a person."""
 
 
 def main(spec: dict[str, Any], target: str) -> None:
-    """Write the mini batches of `spec["data"]`, in an order that depends on the data alone. Raises Refusal."""
+    """Write the mini batches of `spec["data"]`, in an order that depends on the data alone. Raises RefusalError."""
     batches: list[dict[str, Any]] = []
     if spec["tabular"]:
         for index, (keys, part) in enumerate(_parts(spec)):
             path = os.path.join(os.path.dirname(target), f"{index}.pickle")
             part.to_pickle(path)
-            batches.append({"index": index, "items": len(part), "files": [], "table": path, "keys": keys})
+            batches.append({"number": index, "items": len(part), "files": [], "table": path, "keys": keys})
     else:
         for index, (keys, files) in enumerate(_groups(spec)):
-            batches.append({"index": index, "items": len(files), "files": files, "table": "", "keys": keys})
+            batches.append({"number": index, "items": len(files), "files": files, "table": "", "keys": keys})
     with open(target, "w", encoding="utf-8") as file:
         json.dump(batches, file)
 
@@ -48,7 +48,7 @@ def _groups(spec: dict[str, Any]) -> Iterator[tuple[dict[str, str], list[str]]]:
         lacking = [key for key in keys if key not in said]
         if lacking:
             place = os.path.relpath(file, root)
-            raise Refusal(f"`{place}` lies in no folder `{lacking[0]}=…`, by which the data is to be split")
+            raise RefusalError(f"`{place}` lies in no folder `{lacking[0]}=…`, by which the data is to be split")
         found.setdefault(tuple(said[key] for key in keys), []).append(file)
     for values in sorted(found):
         yield dict(zip(keys, values, strict=True)), found[values]
@@ -73,13 +73,13 @@ def _parts(spec: dict[str, Any]) -> Iterator[tuple[dict[str, str], Any]]:
     whole = pd.concat([frame for frame, _ in frames], ignore_index=True) if frames else pd.DataFrame()
     lacking = [key for key in keys if key not in whole.columns]
     if lacking:
-        raise Refusal(f"the table has no column `{lacking[0]}`, by which it is to be split")
+        raise RefusalError(f"the table has no column `{lacking[0]}`, by which it is to be split")
     for values, part in whole.groupby(list(keys), sort=True, dropna=False):
         yield dict(zip(keys, map(str, values), strict=True)), part.reset_index(drop=True)
 
 
 def tables(path: str) -> Iterator[tuple[Any, int]]:
-    """The tables of an MLTable folder, or of a file, each with its size on the disk. Raises Refusal."""
+    """The tables of an MLTable folder, or of a file, each with its size on the disk. Raises RefusalError."""
     if not os.path.isdir(path):
         yield _read(path, _by_name(path), {}), os.path.getsize(path)
         return
@@ -93,13 +93,13 @@ def tables(path: str) -> Iterator[tuple[Any, int]]:
         for what, how in steps:
             if not what.startswith("read_"):
                 if what not in _CHANGES:
-                    raise Refusal(f"the MLTable asks for `{what}`, which is not done here")
+                    raise RefusalError(f"the MLTable asks for `{what}`, which is not done here")
                 frame = _CHANGES[what](frame, how, file, left)
         yield frame, os.path.getsize(file)
 
 
 def described(folder: str) -> dict[str, Any]:
-    """What the file MLTable of a folder says. Raises Refusal."""
+    """What the file MLTable of a folder says. Raises RefusalError."""
     import yaml
 
     path = os.path.join(folder, "MLTable")
@@ -109,14 +109,14 @@ def described(folder: str) -> dict[str, Any]:
         with open(path, encoding="utf-8") as file:
             document = yaml.safe_load(file) or {}
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise Refusal(f"`{path}` cannot be read: {' '.join(str(error).split())}") from None
+        raise RefusalError(f"`{path}` cannot be read: {' '.join(str(error).split())}") from None
     if not isinstance(document, dict):
-        raise Refusal(f"`{path}` is no mapping")
+        raise RefusalError(f"`{path}` is no mapping")
     return document
 
 
 def listed(folder: str, document: dict[str, Any]) -> list[str]:
-    """The files that an MLTable names, in its order; all files of the folder if it names none. Raises Refusal."""
+    """The files that an MLTable names, in its order; all files of the folder if it names none. Raises RefusalError."""
     found: list[str] = []
     for entry in document.get("paths") or ():
         kind, said = next(iter(entry.items())) if isinstance(entry, dict) and entry else ("file", entry)
@@ -128,7 +128,7 @@ def listed(folder: str, document: dict[str, Any]) -> list[str]:
         else:
             some = [place] if os.path.isfile(place) else []
         if not some:
-            raise Refusal(f"the MLTable names `{said}`, and there is no such file")
+            raise RefusalError(f"the MLTable names `{said}`, and there is no such file")
         found += some
     return list(dict.fromkeys(f for f in found if os.path.basename(f) != "MLTable")) or _walk(folder)
 
@@ -138,7 +138,7 @@ def _local(folder: str, said: str) -> str:
     if parts.scheme == "file":
         return unquote(parts.path)
     if "://" in said or said.startswith("azureml:"):
-        raise Refusal(f"the MLTable names `{said}`, which is not on this machine")
+        raise RefusalError(f"the MLTable names `{said}`, which is not on this machine")
     return os.path.normpath(os.path.join(folder, said))
 
 
@@ -171,7 +171,7 @@ def _read(file: str, name: str, said: Any) -> Any:
         if name == "read_json_lines":
             return pd.read_json(file, lines=True)
         if name not in ("read_delimited", "read_tsv"):
-            raise Refusal(f"the MLTable asks for `{name}`, which is not done here")
+            raise RefusalError(f"the MLTable asks for `{name}`, which is not done here")
         header = str(how.get("header", "all_files_same_headers"))
         return pd.read_csv(
             file,
@@ -179,10 +179,10 @@ def _read(file: str, name: str, said: Any) -> Any:
             encoding={"utf8": "utf-8", "iso88591": "latin-1"}.get(how.get("encoding", "utf8"), how.get("encoding")),
             header=None if header.endswith("no_header") else 0,
         )
-    except Refusal:
+    except RefusalError:
         raise
     except Exception as error:
-        raise Refusal(f"`{file}` cannot be read as a table: {' '.join(str(error).split())}") from None
+        raise RefusalError(f"`{file}` cannot be read as a table: {' '.join(str(error).split())}") from None
 
 
 def _take(frame: Any, said: Any, file: str, left: dict[str, int]) -> Any:
@@ -210,7 +210,7 @@ def _columns(frame: Any, said: Any) -> list[str]:
     names = [str(n) for n in said] if isinstance(said, list) else [str(said)]
     lacking = [n for n in names if n not in frame.columns]
     if lacking:
-        raise Refusal(f"the MLTable names the column `{lacking[0]}`, which the table does not have")
+        raise RefusalError(f"the MLTable names the column `{lacking[0]}`, which the table does not have")
     return names
 
 
@@ -231,9 +231,9 @@ def _converted(frame: Any, said: Any, file: str, left: dict[str, int]) -> Any:
                 elif name in _TYPES:
                     frame[column] = frame[column].astype(_TYPES[name])
                 else:
-                    raise Refusal(f"the MLTable makes `{column}` a `{name}`, which is not done here")
+                    raise RefusalError(f"the MLTable makes `{column}` a `{name}`, which is not done here")
             except (ValueError, TypeError) as error:
-                raise Refusal(f"`{column}` of `{file}` is no `{name}`: {error}") from None
+                raise RefusalError(f"`{column}` of `{file}` is no `{name}`: {error}") from None
     return frame
 
 
@@ -246,14 +246,14 @@ def _form(said: Any) -> str:
 
 
 def _named(form: str, file: str) -> dict[str, str]:
-    """What stands at the places of `{name}` in a partition format, which ends the file's path. Raises Refusal."""
+    """What stands at the places of `{name}` in a partition format, which ends the file's path. Raises RefusalError."""
     pattern = "".join(
         f"(?P<{m[1]}>[^/]+)" if m[1] else re.escape(m[0]).replace(r"\*", "[^/]*")
         for m in re.finditer(r"\{(\w+)(?::[^}]*)?\}|[^{]+|\{", form.lstrip("/"))
     )
     match = re.search(f"(?:^|/){pattern}$", file)
     if match is None:
-        raise Refusal(f"`{file}` does not lie as the partition format `{form}` says")
+        raise RefusalError(f"`{file}` does not lie as the partition format `{form}` says")
     return match.groupdict()
 
 
@@ -274,6 +274,6 @@ if __name__ == "__main__":
         told = json.load(stream)
     try:
         main(told, sys.argv[2])
-    except Refusal as refusal:
+    except RefusalError as refusal:
         print(f"mlp: {refusal}", flush=True)
         sys.exit(1)

@@ -49,7 +49,7 @@ def main(about: dict[str, Any]) -> None:
     say()
     for line in sys.stdin:
         batch = json.loads(line)
-        sys.stderr.write(f"{MARK}{batch['index']}\n")
+        sys.stderr.write(f"{MARK}{batch['number']}\n")
         try:
             say(rows=_run(module, batch, about["scratch"]))
         except BaseException as error:
@@ -91,8 +91,8 @@ def _run(module: ModuleType, batch: dict[str, Any], scratch: str) -> int:
     if _takes_context(module.run):
         arguments.append(
             SimpleNamespace(
-                minibatch_index=batch["index"],
-                mini_batch_id=str(batch["index"]),
+                minibatch_index=batch["number"],
+                mini_batch_id=str(batch["number"]),
                 partition_key_value=batch["keys"],
                 retry_count=batch["attempt"] - 1,
             )
@@ -100,7 +100,7 @@ def _run(module: ModuleType, batch: dict[str, Any], scratch: str) -> int:
     result = module.run(*arguments)
     if result is None or isinstance(result, str | bytes | dict) or not hasattr(result, "__len__"):
         raise TypeError(f"it returned {type(result).__name__}, and a list or a DataFrame is expected")
-    with open(os.path.join(scratch, f"{batch['index']}.rows"), "w", encoding="utf-8") as file:
+    with open(os.path.join(scratch, f"{batch['number']}.rows"), "w", encoding="utf-8") as file:
         if hasattr(result, "to_csv") and hasattr(result, "columns"):
             result.to_csv(file, sep=" ", header=False, index=False)
         else:

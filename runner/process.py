@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import IO
+from typing import IO, Protocol
 
 from mlp_lang.runner.resources import Usage, reap
 
@@ -92,18 +92,20 @@ class Warden:
                 self._process.stdin.flush()
 
 
-class Process:
-    """One running step. `wait` is called by one thread, `stop` by any."""
+class Leader(Protocol):
+    """The first process of a step. `await_end` returns while its number is still taken, `reap` gives it back."""
 
-    def __init__(
-        self, arguments: Sequence[str], folder: str, environment: Mapping[str, str], log: IO[bytes], warden: Warden
-    ) -> None:
-        """Start it, both streams going to `log`. Raises OSError."""
-        self._warden = warden
-        self._lock = threading.Lock()
-        self._over = False
-        self.usage: Usage | None = None  # once it has ended
-        warden.begin()
+    pid: int
+
+    def await_end(self) -> None: ...
+
+    def reap(self) -> tuple[int, Usage | None]: ...
+
+
+class _Own:
+    """A child of the runner."""
+
+    def __init__(self, arguments: Sequence[str], folder: str, environment: Mapping[str, str], log: IO[bytes]) -> None:
         self._popen = subprocess.Popen(
             arguments,
             cwd=folder,
@@ -114,19 +116,47 @@ class Process:
             start_new_session=True,
         )
         self.pid = self._popen.pid
+
+    def await_end(self) -> None:
+        if hasattr(os, "waitid"):
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        else:
+            self._popen.wait()
+
+    def reap(self) -> tuple[int, Usage | None]:
+        return reap(self._popen)
+
+
+class Process:
+    """One running step. `wait` is called by one thread, `stop` by any."""
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        folder: str,
+        environment: Mapping[str, str],
+        log: IO[bytes],
+        warden: Warden,
+        leader: Leader | None = None,
+    ) -> None:
+        """Start it, both streams going to `log`, or take over `leader`, which was started so. Raises OSError."""
+        self._warden = warden
+        self._lock = threading.Lock()
+        self._over = False
+        self.usage: Usage | None = None  # once it has ended
+        warden.begin()
+        self._leader = leader if leader is not None else _Own(arguments, folder, environment, log)
+        self.pid = self._leader.pid
         warden.watch(self.pid)
 
     def wait(self) -> int:
         """The exit code (negative: the signal), once the process and all of its group are gone."""
         # While the leader is not reaped its number stays taken, so the group's cannot be another's.
-        if hasattr(os, "waitid"):
-            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
-        else:
-            self._popen.wait()
+        self._leader.await_end()
         with self._lock:
             self._signal(signal.SIGKILL)
             self._over = True
-            code, self.usage = reap(self._popen)
+            code, self.usage = self._leader.reap()
         self._await_group()
         self._warden.forget(self.pid)
         return code
@@ -173,6 +203,19 @@ def _living(group: int) -> bool:
         if member_of == str(group) and state not in "ZX":
             return True
     return not processes
+
+
+def common_environment(python: str) -> dict[str, str]:
+    """What all steps have in common; `python` is the folder whose `python` they run."""
+    environment = kept_environment()
+    environment.update(
+        PATH=python + os.pathsep + environment.get("PATH", os.defpath),
+        PYTHONUNBUFFERED="1",
+        PYTHONDONTWRITEBYTECODE="1",
+        MLFLOW_DISABLE_TELEMETRY="true",
+        GIT_PYTHON_REFRESH="quiet",
+    )
+    return environment
 
 
 def kept_environment() -> dict[str, str]:

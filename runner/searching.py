@@ -76,10 +76,9 @@ def _check_space(name: str, space: Any) -> None:
     if not _is_space(space):
         raise SearchError(f"`{name}` is searched in no space that is known here: {space!r}")
     kind = space["type"]
-    wanted = {"choice": ("values",), "randint": ("upper",)}.get(
-        kind, ("mu", "sigma") if kind.endswith("normal") else ("min_value", "max_value")
-    )
-    wanted += ("q",) if kind.startswith("q") else ()
+    bounds = ("mu", "sigma") if kind.endswith("normal") else ("min_value", "max_value")
+    fields: dict[str, tuple[str, ...]] = {"choice": ("values",), "randint": ("upper",)}
+    wanted = (*fields.get(kind, bounds), *(("q",) if kind.startswith("q") else ()))
     for field in wanted:
         if field not in space:
             raise SearchError(f"the space `{kind}` of `{name}` lacks `{field}`")

@@ -26,6 +26,11 @@ LEAST_AGREEMENT = 0.999
 """Share of test rows on which endpoint and model must agree for a deploy stage to succeed."""
 
 
+CHECK = "mlp_lang.runner.endpoint_check"
+CHECK_IMPORTS = ("numpy", "yaml", "pandas", "pyarrow.parquet", "psutil", "sklearn.compose", "sklearn.pipeline")
+"""What the check's process imports, through `components/common` for the most part."""
+
+
 class Check(NamedTuple):
     """What the check of one deployment needs. `table` and `facts` are None if no judge's rows are at hand."""
 
@@ -129,7 +134,7 @@ def command(check: Check, scratch: str, outputs: Mapping[str, str]) -> tuple[lis
             "write": [path for name, path in outputs.items() if name != SCORING],
         },
     )
-    arguments = [sys.executable, "-m", "mlp_lang.runner.endpoint_check", spec]
+    arguments = [sys.executable, "-m", CHECK, spec]
     said = json.dumps({k: v for k, v in check._asdict().items() if v}, ensure_ascii=False)
     return arguments, f"# scoring server on loopback, checked against its model: {said}"
 

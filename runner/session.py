@@ -18,18 +18,20 @@ from mlp_lang.runner import environment, failures, parallel, record, serving, sw
 from mlp_lang.runner.asked import forced, unrunnable, with_data
 from mlp_lang.runner.bindings import BindingError, asset_path, settled, shown_parameters, sources
 from mlp_lang.runner.content import Memory, place_whole
+from mlp_lang.runner.control import Control
 from mlp_lang.runner.facts import write_facts
 from mlp_lang.runner.folder import FolderError, RunFolder, Scratch, home_folder, make_home, open_again, open_new
 from mlp_lang.runner.journal import Journal
 from mlp_lang.runner.outcome import Outcome, RunResult, Status
 from mlp_lang.runner.places import earlier_runs, remember
-from mlp_lang.runner.process import Warden
+from mlp_lang.runner.process import Warden, common_environment
 from mlp_lang.runner.progress import Progress, Silent
 from mlp_lang.runner.resources import Watch
 from mlp_lang.runner.selection import EVERYTHING, Chosen, Selection, all_needs, choose
-from mlp_lang.runner.steps import Control, Shop, execute, processes
+from mlp_lang.runner.steps import Shop, execute, processes
 from mlp_lang.runner.store import Cache
 from mlp_lang.runner.tracking import Tracking
+from mlp_lang.runner.warm import Zygotes
 
 
 class _Event(NamedTuple):
@@ -60,6 +62,7 @@ def run(
     backoff: float = 1.0,
     report: bool = True,
     call: Mapping[str, Any] | None = None,
+    warm: bool = True,
 ) -> RunResult:
     """Execute a pipeline on this machine and return what came of it.
 
@@ -67,7 +70,8 @@ def run(
     run of the same pipeline, whose finished steps are taken as they are. `jobs` steps run at a time (default: the cores
     of this machine). `data` gives pipeline inputs a local path instead of the program's. `home` holds cache, runs and
     tracking (default: MLP_HOME, else `.mlp` in the working directory). With `cache` False every step runs, and nothing
-    is kept for later runs. `grace` is the seconds between TERM and KILL for steps that are stopped.
+    is kept for later runs. `grace` is the seconds between TERM and KILL for steps that are stopped. Without `warm`
+    no step is forked from a process that has its imports.
 
     `select` names the steps that are wanted; what those need beyond them is taken from the cache or an earlier run.
     With `force` nothing that runs is taken from the cache (what is made is kept there). A step whose processes hold
@@ -112,7 +116,19 @@ def run(
         remember(where, place_.path)
         scratch = Scratch(where)
         session = _Session(
-            graph, place_, where, have, jobs, cache, resume, tracking, progress or Silent(), grace, findings, scratch
+            graph,
+            place_,
+            where,
+            have,
+            jobs,
+            cache,
+            resume,
+            tracking,
+            progress or Silent(),
+            grace,
+            findings,
+            scratch,
+            warm,
         )
         session.prepare(chosen, force, memory, backoff, dict(call or {}))
         result = session.run()
@@ -150,6 +166,7 @@ class _Session:
         grace: float,
         findings: list[Diagnostic],
         scratch: Scratch,
+        warm: bool,
     ) -> None:
         self.graph = graph
         self.folder = folder
@@ -179,6 +196,10 @@ class _Session:
             tags["mlp.profile"] = graph.profile
         run_name = os.path.basename(folder.path)
         self.tracking = Tracking(home, experiment, run_name, tags, self.parameters) if tracking else None
+        warden, shell, python = Warden(scratch.path), shutil.which("bash") or "sh", _python_folder(scratch.path)
+        shared = common_environment(python)
+        shared["TMPDIR"] = scratch.temporary("zygotes")  # by which the warden finds a child that nobody knows of yet
+        zygotes = Zygotes(python, shell, shared, warden, warm, tracking)
         self.shop = Shop(
             graph,
             folder,
@@ -186,19 +207,23 @@ class _Session:
             Cache(os.path.join(home, "cache"), cache),
             Memory(os.path.join(home, "digests.db")),
             self.tracking,
-            Warden(self.scratch.path),
+            warden,
             have,
             sources(graph, facts, lambda node, port: self.outcomes[node].outputs[port]),
             known,
             resume,
-            shutil.which("bash") or "sh",
-            _python_folder(self.scratch.path),
+            shell,
+            python,
             self.journal,
             Watch(),
             False,
             frozenset(),
             (),
             1.0,
+            zygotes,
+            {},
+            set(),
+            scratch.discard,
             self.jobs,
             self.grace,
         )
@@ -247,14 +272,10 @@ class _Session:
             if self.tracking is not None:
                 self.tracking.close({"completed": "FINISHED", "cancelled": "KILLED"}.get(status, "FAILED"))
                 if self.tracking.problem:
-                    self.findings.append(
-                        Diagnostic(
-                            "MLP0913",
-                            self.tracking.problem,
-                            failures.place(None, self.graph),
-                            severity=Severity.WARNING,
-                        )
-                    )
+                    where = failures.place(None, self.graph)
+                    problem = Diagnostic("MLP0913", self.tracking.problem, where, severity=Severity.WARNING)
+                    self.findings.append(problem)
+            self.shop.zygotes.close()
             self.shop.warden.dismiss()
             self.shop.memory.close()
             for number, handler in previous.items():
@@ -280,6 +301,7 @@ class _Session:
         for name, others in waits.items():
             for other in others:
                 feeds[other].append(name)
+        self.shop.feeds.update(feeds)
         position = {name: i for i, name in enumerate(nodes)}
         ready = [name for name in nodes if not waits[name]]
         weights = {name: min(self.jobs, self._weight(node)) for name, node in nodes.items()}
@@ -356,6 +378,7 @@ class _Session:
             return
         self.progress.say(f"{signal.Signals(number).name}: stopping {len(self.running)} steps")
         self.control.stop_all(signal.SIGTERM)
+        self.shop.zygotes.give_up()
         self.control.set_deadline(time.monotonic() + self.grace)
 
     def _skip(self, name: str, feeds: Mapping[str, list[str]]) -> None:

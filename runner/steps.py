@@ -1,11 +1,12 @@
 """From a node whose inputs are there to its outcome: looked up by content, or run in a folder of its own and kept."""
 
+import contextlib
 import os
 import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,14 +16,17 @@ from mlp_lang.runner import code, failures, findings, parallel, serving
 from mlp_lang.runner.bindings import BindingError, Given, Sources, given_inputs, settled
 from mlp_lang.runner.command import CommandError, expand
 from mlp_lang.runner.content import Memory, entries, place_whole, protect, remove, tree_digest
+from mlp_lang.runner.control import CancelledError, Control
 from mlp_lang.runner.folder import RunFolder
+from mlp_lang.runner.imports import Imports
 from mlp_lang.runner.journal import Journal, now
 from mlp_lang.runner.keys import Key, Known, key_of
 from mlp_lang.runner.outcome import Outcome, Status
-from mlp_lang.runner.process import Process, Warden, kept_environment
+from mlp_lang.runner.process import Process, Warden, common_environment
 from mlp_lang.runner.resources import Watch, birth, ended_for_memory, used
 from mlp_lang.runner.store import ENTRY, Cache, Stored, document_of, load, write_json
 from mlp_lang.runner.tracking import Tracking
+from mlp_lang.runner.warm import Start, Zygotes
 
 FOLDERS = frozenset(["uri_folder", "mltable", "mlflow_model", "custom_model", "triton_model"])
 MUST_HOLD_FILES = frozenset(["mltable", "mlflow_model", "triton_model"])
@@ -52,64 +56,12 @@ class Shop(NamedTuple):
     taken: frozenset[str]  # steps that are looked up and never run
     earlier: tuple[str, ...]  # folders of earlier runs of the pipeline, newest first, in which those are looked for
     backoff: float  # seconds before the first retry; twice as many before each further one
+    zygotes: Zygotes
+    feeds: dict[str, list[str]]  # node -> nodes that wait for it
+    followers: set[str]  # nodes whose imports were foreseen
+    discard: Callable[[str], None]  # removes a folder, some time
     jobs: int = 1  # processes at a time, for a step that has several
     grace: float = 5.0  # seconds from TERM to KILL
-
-
-class Control:
-    """How a running step is reached from outside: stopped on cancellation and at its deadline."""
-
-    def __init__(self, wake: Callable[[], None], note: Callable[[str, str], None] = lambda name, text: None) -> None:
-        self.wake = wake  # has the scheduler look at the deadlines again
-        self.note = note  # says how far a step is
-        self.lock = threading.Lock()
-        self.stopping = threading.Event()  # set with `cancelled`, for those who wait
-        self.cancelled = False
-        self.running: dict[str, Process] = {}
-        self.deadlines: dict[str, float] = {}
-        self.late: set[str] = set()
-        self.tracked: dict[str, str] = {}  # of what has begun, its run in MLflow
-
-    def stop_all(self, number: int) -> None:
-        """Cancel: signal what runs, and let nothing new start."""
-        with self.lock:
-            self.cancelled = True
-            self.stopping.set()
-            for process in self.running.values():
-                process.stop(number)
-
-    def set_deadline(self, when: float) -> None:
-        """What was told to stop and still runs at `when` is killed."""
-        with self.lock:
-            for name in self.running:
-                self.late.add(name)
-                self.deadlines[name] = when
-
-    def stop_one(self, name: str, number: int) -> None:
-        """Signal one step, if it runs."""
-        with self.lock:
-            if name in self.running:
-                self.running[name].stop(number)
-
-    def stop_late(self, now: float, grace: float) -> None:
-        """TERM to steps past their deadline, KILL to those that are `grace` seconds past it."""
-        with self.lock:
-            for name, deadline in list(self.deadlines.items()):
-                if now >= deadline and name in self.running:
-                    self.running[name].stop(signal.SIGKILL if name in self.late else signal.SIGTERM)
-                    if name in self.late:
-                        del self.deadlines[name]
-                    else:
-                        self.late.add(name)
-                        self.deadlines[name] = now + grace
-
-    def next_deadline(self) -> float | None:
-        with self.lock:
-            return min(self.deadlines.values(), default=None)
-
-
-class CancelledError(Exception):
-    """The run was stopped before or while a step ran."""
 
 
 def execute(node: Node, shop: Shop, control: Control, started: Callable[[], None]) -> Outcome:
@@ -134,8 +86,8 @@ def execute(node: Node, shop: Shop, control: Control, started: Callable[[], None
             return outcome_of(Status.CACHED, node, found, folder, begun, 0, shop, key)
         if node.name in shop.taken:
             return Outcome(Status.FAILED, diagnostic=failures.not_there(node, ""), key=key.text, read=key.read)
-        if shop.tracking is not None:
-            shop.tracking.begin()
+        if node.kind != "trial" and node.name not in shop.followers:
+            threading.Thread(target=_foresee, args=(list(_with_followers(node, shop)), shop), daemon=True).start()
         started()
         if node.kind == "sweep":
             from mlp_lang.runner import sweep
@@ -151,10 +103,12 @@ def execute(node: Node, shop: Shop, control: Control, started: Callable[[], None
         while True:
             attempts += 1
             shop.journal.append("started", step=node.name, attempt=attempts)
+            clear: Callable[[str], None] = remove  # what failed may have filled the disk
             try:
                 outcome = _attempt(node, given, check, split, key, attempts, shop, control, begun)
+                clear = shop.discard if outcome.status.succeeded else remove
             finally:
-                remove(_scratch(node, attempts, shop))  # what failed may have filled the disk
+                clear(_scratch(node, attempts, shop))
             if outcome.status.succeeded or attempts >= tries or control.cancelled:
                 return outcome
             if failures.gate_failed(failures.last_line(os.path.join(folder, "log.txt"))):
@@ -172,6 +126,30 @@ def execute(node: Node, shop: Shop, control: Control, started: Callable[[], None
         doing = f"run `{node.title or node.name}`: a file operation failed on"
         message = failures.os_failed(error, node, shop.graph, doing)
         return Outcome(Status.FAILED, time.monotonic() - begun, attempts, diagnostic=message)
+
+
+def _foresee(nodes: list[Node], shop: Shop) -> None:
+    """Start in the background what a step, the first of `nodes`, and those after it will wait for: imports, MLflow."""
+    begun = shop.tracking is None
+    for node in nodes:
+        with contextlib.suppress(OSError):
+            files = code.files(node.component) if node.deployment is None else {}
+            if node.deployment is None:
+                shop.zygotes.expect(node.component, files, begin=node is nodes[0])
+            if not begun and shop.zygotes.may_log(node, files):
+                shop.tracking.begin()  # type: ignore[union-attr]
+                begun = True
+
+
+def _with_followers(node: Node, shop: Shop) -> Iterator[Node]:
+    """A step that runs, and those that will probably run because of it, nearest first."""
+    nodes = {n.name: n for n in shop.graph.nodes}
+    pending = [node.name]
+    for name in pending:
+        if name not in shop.followers:
+            shop.followers.add(name)
+            pending += shop.feeds.get(name, ())
+            yield nodes[name]
 
 
 def _left_out(node: Node, shop: Shop, begun: float) -> Outcome:
@@ -239,19 +217,26 @@ def _attempt(
     for port in ports:
         if port.azure_type in FOLDERS and check is None:
             os.mkdir(outputs[port.name])
+    start: Start | None = None
+    files: dict[str, str] = {}
     if check is not None:
         arguments, line = serving.command(check, scratch, outputs)
+        start = Start(["python", *arguments[1:]], Imports(serving.CHECK_IMPORTS, ""), module=serving.CHECK)
     else:
-        code.lay_out(node.component, work)
+        files = code.lay_out(node.component, work)
         texts = _inputs_for(given, scratch)
         if split is not None:
             arguments, line = parallel.command(split, texts, outputs, scratch, os.path.join(shop.python, "python"))
         else:
             line = expand(node.component.command, texts, outputs)
             arguments = [shop.shell, "-c", line]
-    parent = control.tracked.get(node.name.partition("/trials/")[0], "") if node.kind == "trial" else ""
+            if node.run.distribution is None:
+                start = shop.zygotes.plan(line, files)
+    tracking = shop.tracking
+    logs = tracking is not None and shop.zygotes.may_log(node, files)
     tags = _tags(node, key.text)
-    run_id = shop.tracking.start(node.title or node.name, tags, parent) if shop.tracking is not None else ""
+    parent = control.tracked.get(node.name.partition("/trials/")[0], "") if node.kind == "trial" else ""
+    run_id = tracking.start(node.title or node.name, tags, parent) if tracking is not None and logs else ""
     control.tracked[node.name] = run_id
     environment = _variables(node, given, outputs, run_id, shop, scratch)
     with open(os.path.join(folder, "command.txt"), "w", encoding="utf-8") as file:
@@ -262,19 +247,22 @@ def _attempt(
         tell = partial(control.note, node.name)
         threading.Thread(target=parallel.follow, args=(scratch, over, tell), daemon=True).start()
     try:
-        ended = _run(node, arguments, work, environment, log, number, shop, control)
+        ended = _run(node, arguments, start, work, environment, log, number, shop, control)
     except BaseException:
-        if shop.tracking is not None:
-            shop.tracking.end(run_id, "KILLED")
+        if tracking is not None:
+            tracking.end(run_id, "KILLED")
         raise
     finally:
         over.set()
     took = time.monotonic() - running
     exit_code, late = ended.exit_code, ended.late
-    if shop.tracking is not None:
+    if tracking is not None:
         state = "FINISHED" if exit_code == 0 and not late else "KILLED" if control.cancelled else "FAILED"
-        shop.tracking.end(run_id, state)
-    logged = shop.tracking.logged(run_id) if shop.tracking is not None and node.kind == "trial" else {}
+        if logs:
+            tracking.end(run_id, state)
+        else:
+            tracking.past(node.title or node.name, tags, took, state, parent)
+    logged = tracking.logged(run_id) if tracking is not None and node.kind == "trial" else {}
     batches = parallel.summary(scratch) if split is not None else None
     failed = Outcome(
         Status.FAILED,
@@ -345,6 +333,7 @@ def _inputs_for(given: list[Given], scratch: str) -> dict[str, str]:
 def _run(
     node: Node,
     arguments: list[str],
+    start: Start | None,
     work: str,
     environment: dict[str, str],
     log: str,
@@ -357,10 +346,13 @@ def _run(
             stream.write(f"--- attempt {number} ---\n".encode())
             stream.flush()
         before = ended_for_memory()
+        leader = shop.zygotes.start(start, work, environment, stream) if start is not None else None
         with control.lock:
             if control.cancelled:
+                if leader is not None:
+                    leader.kill()
                 raise CancelledError
-            process = Process(arguments, work, environment, stream, shop.warden)
+            process = Process(arguments, work, environment, stream, shop.warden, leader)
             control.running[node.name] = process
             control.late.discard(node.name)
             if node.run.timeout is not None:
@@ -381,22 +373,18 @@ def _run(
 def _variables(
     node: Node, given: list[Given], outputs: Mapping[str, str], run_id: str, shop: Shop, scratch: str
 ) -> dict[str, str]:
-    environment = kept_environment()
+    environment = common_environment(shop.python)
     experiment = shop.graph.experiment or shop.graph.name
     root = os.path.basename(shop.folder.path)
     temporary = os.path.join(scratch, "tmp")
     os.makedirs(temporary, exist_ok=True)
     environment.update(
-        PATH=shop.python + os.pathsep + environment.get("PATH", os.defpath),
-        PYTHONUNBUFFERED="1",
-        PYTHONDONTWRITEBYTECODE="1",
         TMPDIR=temporary,
         AZUREML_RUN_ID=f"{root}_{node.name.replace('/trials/', '_')}",
         AZUREML_ROOT_RUN_ID=root,
         AZUREML_EXPERIMENT_NAME=experiment,
         AZUREML_ARM_PROJECT_NAME=experiment,
         AZUREML_ARM_WORKSPACE_NAME="local",
-        MLFLOW_ENABLE_TELEMETRY="false",
     )
     for g in given:
         environment[f"AZURE_ML_INPUT_{g.name}"] = g.text

@@ -17,12 +17,13 @@ from typing import Any, NamedTuple
 from mlp_lang.compiler.graph import Literal, Node, Parameter
 from mlp_lang.dsl.diagnostics import Diagnostic
 from mlp_lang.lowering.values import json_text, plain_text
-from mlp_lang.runner import failures, record
+from mlp_lang.runner import code, failures, record
 from mlp_lang.runner.content import place_whole, remove
+from mlp_lang.runner.control import Control
 from mlp_lang.runner.keys import Key
 from mlp_lang.runner.outcome import Outcome, Status
 from mlp_lang.runner.progress import spell_seconds
-from mlp_lang.runner.steps import Control, Shop, execute, keep, outcome_of, processes
+from mlp_lang.runner.steps import Shop, execute, keep, outcome_of, processes
 from mlp_lang.runner.stopping import to_stop
 from mlp_lang.runner.trials import Drawn, Notes
 
@@ -97,9 +98,7 @@ def trial_of(node: Node, number: int, values: Mapping[str, Any], search: Mapping
         title=f"{node.title or node.name} trial {number}",
         kind="trial",
         search=None,
-        component=node.component._replace(
-            inputs=parameters, command=_SPACE.sub("${{inputs.", node.component.command)
-        ),
+        component=node.component._replace(inputs=parameters, command=_SPACE.sub("${{inputs.", node.component.command)),
         inputs=(*bound, *((name, Literal(text)) for name, text in texts.items())),
         run=run,
     )
@@ -120,7 +119,10 @@ def carry_out(node: Node, search: Mapping[str, Any], key: Key, shop: Shop, contr
     shop.journal.append("started", step=node.name, attempt=1)
     with open(os.path.join(folder, "log.txt"), "w", encoding="utf-8") as log:
         sweep = _Sweep(node._replace(search=dict(search)), search, key, shop, control, begun, log)
-        run_id = shop.tracking.start(sweep.title, {"mlp.step": node.name, "mlp.key": key.text}) if shop.tracking else ""
+        tracking = shop.tracking
+        tags = {"mlp.step": node.name, "mlp.verb": node.verb, "mlp.component": node.component.name, "mlp.key": key.text}
+        logs = tracking is not None and shop.zygotes.may_log(node, code.files(node.component))
+        run_id = tracking.start(sweep.title, tags) if tracking is not None and logs else ""
         control.tracked[node.name] = run_id
         outcome = None
         try:
@@ -128,10 +130,12 @@ def carry_out(node: Node, search: Mapping[str, Any], key: Key, shop: Shop, contr
         except SearchError as error:
             outcome = sweep.failed(Diagnostic("MLP0953", f"`{sweep.title}`: {error}", failures.place(node)))
         finally:
-            if shop.tracking is not None:
-                good = outcome is not None and outcome.status.succeeded
-                state = "FINISHED" if good else "KILLED" if control.cancelled else "FAILED"
-                shop.tracking.end(run_id, state, sweep.best() if good else {})
+            good = outcome is not None and outcome.status.succeeded
+            state = "FINISHED" if good else "KILLED" if control.cancelled else "FAILED"
+            if tracking is not None and logs:
+                tracking.end(run_id, state, sweep.best() if good else {})
+            elif tracking is not None:
+                tracking.past(sweep.title, tags, time.monotonic() - begun, state)
     return outcome
 
 
@@ -317,7 +321,9 @@ class _Sweep:
         self._journal(number, None)
         best = "".join(f", best {value:.6g}" for value in self.best().values())
         ended = sum(t.outcome is not None for t in self.trials)
-        self.control.note(self.node.name, f"{ended} of at most {self.most} trials{best}; trial {number} {state}, {found}")
+        self.control.note(
+            self.node.name, f"{ended} of at most {self.most} trials{best}; trial {number} {state}, {found}"
+        )
 
     def _say(self, line: str) -> None:
         self.log.write(line + "\n")

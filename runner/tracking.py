@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,6 +37,7 @@ class Tracking:
             "parameters": dict(parameters),
         }
         self._lock = threading.Lock()
+        self._past: list[dict[str, Any]] = []
         self._process: subprocess.Popen[str] | None = None
 
     def begin(self) -> None:
@@ -80,12 +82,21 @@ class Tracking:
             found = self._ask({"do": "logged", "run_id": run_id}).get("logged", {})
         return {str(name): [float(value) for value in values] for name, values in found.items()}
 
+    def past(self, name: str, tags: Mapping[str, str], seconds: float, status: str, parent: str = "") -> None:
+        """A step that ended now and could not log: told of at the end, so that it need not wait for MLflow to start."""
+        ended = int(time.time() * 1000)
+        run = {"do": "past", "name": name, "tags": dict(tags), "status": status, "ended": ended, "parent": parent}
+        with self._lock:
+            self._past.append({**run, "started": ended - int(seconds * 1000)})
+
     def close(self, status: str) -> None:
         """End the pipeline's run and the process; does nothing if none was begun."""
         with self._lock:
             if self._process is None:
                 return
             self._opened()
+            for run in self._past:
+                self._ask(run)
             if self.run_id:
                 self._ask({"do": "end", "run_id": self.run_id, "status": status})
             process, self._process = self._process, None

@@ -36,7 +36,7 @@ class Notes:
 
     def parameters(self) -> list[dict[str, Any]]:
         """What was drawn before, trial by trial, up to the first of which nothing is known."""
-        found = []
+        found: list[dict[str, Any]] = []
         while len(found) in self._found:
             found.append(self._found[len(found)].parameters)
         return found

@@ -1,4 +1,4 @@
-"""`mlp import`: Azure ML pipelines in YAML as programs, one file or all below a folder."""
+"""`mlp import`: Azure ML definitions in YAML as programs, one file or all below a folder."""
 
 import os
 import sys
@@ -17,12 +17,14 @@ STDOUT = "-"
 
 
 class Imported(NamedTuple):
-    """`target` is None where the program goes to standard output, or was not made."""
+    """`source` is a file, or a folder of definitions; `target` is None where the program goes to standard output, or
+    was not made."""
 
     source: str
     target: str | None
     made: "Decompiled"
     skipped: bool = False
+    definitions: tuple[str, ...] = ()  # the files of a folder's program
 
 
 @click.command(
@@ -30,8 +32,9 @@ class Imported(NamedTuple):
     epilog=examples(
         "mlp import pipeline.yml                   the program, on standard output",
         "mlp import pipeline.yml -o pipeline.mlp   written; paths in it are relative to its folder",
-        "mlp import jobs                           every pipeline below a folder, each beside its YAML",
-        "mlp import jobs -o programs --format json every pipeline, same layout elsewhere, with a report for scripts",
+        "mlp import endpoint.yml                   an environment, asset, endpoint, deployment or schedule alike",
+        "mlp import jobs                           all below a folder, pipelines beside their YAML",
+        "mlp import jobs -o programs --format json the same layout elsewhere, with a report for scripts",
         codes="0 fine, 1 a YAML file has errors or a program is there already (--force), 2 the call is wrong",
     ),
 )
@@ -40,10 +43,12 @@ class Imported(NamedTuple):
 @click.option("--force", is_flag=True, help="Overwrite programs that are there.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Form of the report.")
 def command(path: str, out: str | None, force: bool, form: str) -> int:
-    """Turn Azure ML pipelines in YAML into programs.
+    """Turn Azure ML definitions in YAML into programs.
 
     A pipeline job or a pipeline component becomes one `.mlp` file that says the same; component files stay what they
-    are. What the language has no word for stands in `azureml` blocks, and is listed on standard error.
+    are. Of a folder, all other definitions (environments, data, models, endpoints, deployments, schedules) become one
+    file, named after the folder. What the language has no word for stands in `azureml` blocks, and is listed on
+    standard error.
     """
     if os.path.isdir(path):
         if out == STDOUT:
@@ -64,18 +69,23 @@ def command(path: str, out: str | None, force: bool, form: str) -> int:
 
 
 def _folder(folder: str, out: str, force: bool) -> list[Imported]:
-    from mlp_lang.decompiler.folder import pipelines, targets
+    from mlp_lang.decompiler import decompile, decompile_definitions, programs
 
-    found = pipelines(folder)
+    found = programs(folder, out)
     if not found:
-        raise click.UsageError(f"No pipeline in folder {folder!r}.")
+        raise click.UsageError(f"No pipeline or other definition in folder {folder!r}.")
     results = []
     progress = sys.stderr.isatty()
-    for number, (path, target) in enumerate(zip(found, targets(found, folder, out), strict=True), 1):
+    for number, (sources, target, is_pipeline) in enumerate(found, 1):
         if progress:
-            sys.stderr.write(f"\r\x1b[K{number}/{len(found)} {visible(path)}"[:200])
+            sys.stderr.write(f"\r\x1b[K{number}/{len(found)} {visible(sources[0])}"[:200])
             sys.stderr.flush()
-        results.append(_one(path, target, force))
+        if is_pipeline:
+            results.append(_written(Imported(sources[0], target, decompile(sources[0], target)), force))
+        else:
+            made = decompile_definitions(sources, target)
+            home = os.path.dirname(sources[0]) or "."
+            results.append(_written(Imported(home, target, made, definitions=sources), force))
     if progress:
         sys.stderr.write("\r\x1b[K")
     return results
@@ -85,24 +95,32 @@ def _one(path: str, target: str | None, force: bool) -> Imported:
     from mlp_lang.decompiler import decompile
 
     made = decompile(path, target)
-    if made.text is None or target is None:
-        return Imported(path, None, made)
+    return _written(Imported(path, target, made, definitions=(path,) if made.definitions else ()), force)
+
+
+def _written(imported: Imported, force: bool) -> Imported:
+    """The same, once the program is written; skipped where one is there."""
+    target, text = imported.target, imported.made.text
+    if text is None or target is None:
+        return imported._replace(target=None)
     if os.path.exists(target) and not force:
-        return Imported(path, target, made, skipped=True)
+        return imported._replace(skipped=True)
     try:
         os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
-        write_whole(target, made.text.encode())
+        write_whole(target, text.encode())
     except OSError as error:
         raise click.FileError(target, error.strerror or str(error)) from None
-    return Imported(path, target, made)
+    return imported
 
 
 def _text(results: list[Imported], several: bool) -> None:
     for result in results:
         report(result.made.diagnostics, stream=sys.stderr)
         for escape in result.made.escapes:
-            where = f"job {escape.where}: " if escape.where else ""
-            sys.stderr.write(f"{visible(result.source)}:{escape.line}: azureml: {visible(where + escape.field)}\n")
+            what = "" if result.definitions else "job "
+            where = f"{what}{escape.where}: " if escape.where else ""
+            source = escape.source or result.source
+            sys.stderr.write(f"{visible(source)}:{escape.line}: azureml: {visible(where + escape.field)}\n")
         if result.skipped:
             sys.stderr.write(f"{visible(result.target or '')} is there already; --force overwrites it\n")
         elif result.target is not None:
@@ -110,13 +128,20 @@ def _text(results: list[Imported], several: bool) -> None:
         elif result.made.text is not None:
             sys.stdout.write(result.made.text)
     if several:
-        written = sum(r.target is not None and not r.skipped for r in results)
+        jobs = [r for r in results if not r.definitions]
+        counts = [(len(jobs), sum(map(_is_written, jobs)), "pipelines")]
+        defined = [(len(r.definitions), len(r.definitions) * _is_written(r)) for r in results if r.definitions]
+        counts.append((sum(of for of, _ in defined), sum(done for _, done in defined), "definitions"))
+        said = ", ".join(f"{done} of {of} {what}" for of, done, what in counts if of) + " written"
         escapes = sum(len(r.made.escapes) for r in results)
         failed = sum(r.made.text is None for r in results)
-        said = f"{written} of {len(results)} pipelines written"
         said += f", {sum(r.skipped for r in results)} there already" if any(r.skipped for r in results) else ""
         said += f", {failed} with errors" if failed else ""
         sys.stderr.write(f"{said}; {escapes} field{'s' * (escapes != 1)} in azureml blocks\n")
+
+
+def _is_written(result: Imported) -> bool:
+    return result.target is not None and not result.skipped
 
 
 def _json(results: list[Imported]) -> None:
@@ -126,13 +151,15 @@ def _json(results: list[Imported]) -> None:
 
     files = []
     for result in results:
+        escapes, kinds = result.made.escapes, dict(result.made.definitions)
         diagnostics = json.loads(render(result.made.diagnostics, "json")) if result.made.diagnostics else []
         files.append(
             {
                 "source": result.source,
                 "target": None if result.skipped else result.target,
-                "pipelines": [result.made.name] if result.made.text is not None else [],
-                "escapes": [e._asdict() for e in result.made.escapes],
+                "pipelines": [result.made.name] if result.made.name else [],
+                "definitions": [{"source": s, "kind": kinds.get(s)} for s in result.definitions],
+                "escapes": [{k: v for k, v in e._asdict().items() if v != "" or k == "where"} for e in escapes],
                 "diagnostics": diagnostics,
             }
         )

@@ -58,6 +58,7 @@ def _steps(*names: str, help: str) -> Callable[[Any], Any]:
 @click.option("--force", is_flag=True, help="Take nothing from the cache; what is made goes there.")
 @click.option("--no-cache", is_flag=True, help="Run every step, and keep nothing for later runs.")
 @click.option("--no-tracking", is_flag=True, help="Log nothing to MLflow.")
+@click.option("--no-warm", is_flag=True, help="Start every step as a process of its own, which is slower.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.pass_context
 def command(
@@ -69,6 +70,7 @@ def command(
     memory: int | None,
     resume: bool,
     no_tracking: bool,
+    no_warm: bool,
     form: str,
     **asked: Any,
 ) -> int:
@@ -106,6 +108,7 @@ def command(
         jobs=jobs,
         memory=memory,
         tracking=not no_tracking,
+        warm=not no_warm,
         progress=choose_progress(sys.stderr),
         call={"file": os.path.abspath(file), **{name: asked[name] for name in _MUST_STAND}},
         **options,

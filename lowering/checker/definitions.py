@@ -168,14 +168,17 @@ def _component(root: Place, findings: Findings) -> None:
         Scope(root, findings).check()
 
 
-def _schedule(root: Place, findings: Findings) -> None:
-    started = check_schedule(root, {}, findings, partial=True)
+def start_schedule(root: Place, findings: Findings, partial: bool = True) -> None:
+    """A schedule and the job that it starts, unless something else led to that before."""
+    started = check_schedule(root, findings, partial)
     if started is None:
         return
+    seen = findings.has_read(started[1])
     job = findings.load(started[1], started[0])
     if job is None:
         return
-    check_definition(job, findings, job.path)
+    if not seen:
+        check_definition(job, findings, job.path)
     inputs = job.fields()
     create = root.fields()["create_job"].value.fields()
     known = set(inputs["inputs"].value.fields()) if "inputs" in inputs else set()
@@ -202,7 +205,7 @@ CHECKS: dict[str, Callable[[Place, Findings], None]] = {
     "data": check_data,
     "data import": check_data_import,
     "model": check_model_file,
-    "schedule": _schedule,
+    "schedule": start_schedule,
     "flow": lambda root, findings: check_fields(root, FLOW_DAG, findings),
     "flow run": lambda root, findings: check_fields(root, FLOW_RUN, findings),
     "left alone": _left_alone,

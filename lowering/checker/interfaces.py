@@ -143,6 +143,8 @@ def check_command(
         known_ports = interface.inputs if side == "inputs" else interface.outputs
         top = name.split(".", 1)[0]
         if name not in known_ports and top not in known_ports:
+            if not interface.known:
+                continue
             port_word = "input" if side == "inputs" else "output"
             message = f"the {what} asks for {port_word} `{name}`, which the component has not"
             findings.unknown("MLP0822", message, at, name, known_ports)

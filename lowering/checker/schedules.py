@@ -55,10 +55,8 @@ def _cron_value(text: str, names: tuple[str, ...], low: int) -> int | None:
     return names.index(text.lower()[:3]) + low if text.lower()[:3] in names else None
 
 
-def check_schedule(
-    root: Place, inputs: dict[str, set[str]], findings: Findings, partial: bool = False
-) -> tuple[Place, str] | None:
-    """A schedule; `inputs` are the names of a pipeline file's inputs, by its path. Gives the job that it starts.
+def check_schedule(root: Place, findings: Findings, partial: bool = False) -> tuple[Place, str] | None:
+    """A schedule. Gives the job that it starts.
 
     The job is a place and the path of its file, if there is one.
     """
@@ -77,7 +75,7 @@ def check_schedule(
     else:
         check_named(root, JOB_SCHEDULE, findings, partial)
     _check_trigger(declared(fields, "trigger"), findings)
-    return _check_job(fields["create_job"].value, folder, inputs, findings) if "create_job" in fields else None
+    return _check_job(fields["create_job"].value, folder, findings) if "create_job" in fields else None
 
 
 def _is_time(text: str) -> bool:
@@ -114,7 +112,7 @@ def _check_signals(monitor: Place, findings: Findings) -> None:
             findings.unknown("MLP0814", f"`type` cannot be `{place.text}`", place, place.text, SIGNALS)
 
 
-def _check_job(job: Place, folder: str, inputs: dict[str, set[str]], findings: Findings) -> tuple[Place, str] | None:
+def _check_job(job: Place, folder: str, findings: Findings) -> tuple[Place, str] | None:
     inner = job.fields()
     if job.is_mapping:
         check_fields(job, CREATE_JOB, findings)
@@ -124,9 +122,6 @@ def _check_job(job: Place, folder: str, inputs: dict[str, set[str]], findings: F
     if reference is None or not reference.is_scalar:
         return None
     path = check_path(reference, folder, findings)
-    known = inputs.get(os.path.realpath(path)) if path is not None else None
-    if known is not None:
-        check_bound(inner, known, findings)
     return (reference, path) if path is not None and os.path.isfile(path) else None
 
 

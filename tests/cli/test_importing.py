@@ -8,6 +8,13 @@ from cli_programs import Mlp
 
 GOOD = "type: pipeline\ndisplay_name: p\njobs:\n  a: {component: azureml:c:1, odd: 1}\n"
 PROGRAM = 'use "azureml:c:1" as c\n\npipeline p {\n  step a using c {\n    azureml { odd = 1 }\n  }\n}\n'
+SERVING = {
+    "serving/serving.yml": GOOD,
+    "serving/component.yml": "$schema: x/commandComponent.schema.json\ntype: command\nname: c\ncommand: echo\n",
+    "serving/endpoint.yml": "$schema: x/managedOnlineEndpoint.schema.json\nname: scoring\nauth_mode: key\n",
+    "serving/blue.yml": "$schema: x/managedOnlineDeployment.schema.json\nname: blue\nendpoint_name: scoring\n"
+    "model: azureml:m:1\ninstance_type: Standard_DS3_v2\ninstance_count: 1\nodd: 1\n",
+}
 
 
 @pytest.fixture
@@ -62,11 +69,52 @@ def test_a_report_for_scripts(mlp: Mlp, jobs: Path) -> None:
         "source": "jobs/two.yaml",
         "target": "out/two.mlp",
         "pipelines": ["p"],
+        "definitions": [],
         "escapes": [{"where": "a", "field": "odd", "line": 4}],
         "diagnostics": [],
     }
     assert files["jobs/bad2.yml"]["target"] is None
     assert files["jobs/bad2.yml"]["diagnostics"]
+
+
+def test_definitions_of_a_folder_are_one_program(mlp: Mlp, folder: Path) -> None:
+    """A pipeline beside them stays a program of its own; what they name is named by its declaration."""
+    for name, text in SERVING.items():
+        path = folder / "all" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    done = mlp("import", "all", "-o", "out", "--format", "json")
+    files = {f["target"]: f for f in json.loads(done.stdout)["files"]}
+    assert done.returncode == 0
+    assert {t: f["source"] for t, f in files.items()} == {
+        "out/serving/serving.mlp": "all/serving/serving.yml",
+        "out/serving/serving_definitions.mlp": "all/serving",
+    }
+    made = files["out/serving/serving_definitions.mlp"]
+    assert [(d["source"], d["kind"]) for d in made["definitions"]] == [
+        ("all/serving/blue.yml", "managed"),
+        ("all/serving/endpoint.yml", "online"),
+    ]
+    assert made["escapes"] == [{"where": "blue", "field": "odd", "line": 7, "source": "all/serving/blue.yml"}]
+    text = (folder / "out/serving/serving_definitions.mlp").read_text()
+    assert "deployment blue = managed(scoring) {" in text
+    done = mlp("import", "all", "-o", "out")
+    assert done.returncode == 1
+    assert "all/serving/blue.yml:7: azureml: blue: odd\n" in done.stderr
+    assert done.stderr.endswith(
+        "0 of 1 pipelines, 0 of 2 definitions written, 2 there already; 2 fields in azureml blocks\n"
+    )
+    done = mlp("import", "all", "-o", "out", "--force")
+    assert done.stderr.endswith("1 of 1 pipelines, 2 of 2 definitions written; 2 fields in azureml blocks\n")
+
+
+def test_one_definition_is_a_program(mlp: Mlp, folder: Path) -> None:
+    (folder / "endpoint.yml").write_text(SERVING["serving/endpoint.yml"])
+    done = mlp("import", "endpoint.yml")
+    assert (done.returncode, done.stdout) == (0, 'endpoint scoring = online("scoring") {\n  auth = key\n}\n')
+    (folder / "endpoint.yml").write_text("$schema: x/batchEndpoint.schema.json\nname: [\n")
+    done = mlp("import", ".", "-o", "out")
+    assert (done.returncode, "MLP0810" in done.stderr, (folder / "out").exists()) == (1, True, False)
 
 
 @pytest.mark.parametrize(

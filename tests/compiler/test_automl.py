@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from compiling import Bench, nodes, pipeline
 from mlp_lang.compiler import catalog
+from mlp_lang.dsl.diagnostics import Severity
 
 IMAGES = "image_classification"
 
@@ -67,14 +68,32 @@ MISTAKES: list[tuple[str, str, list[tuple[str, str]]]] = [
     ("a choice of the wrong type", program('search_space = [{ learning_rate: choice("a") }]', task=IMAGES), [("MLP0204", '"a"')]),
     ("a word that is none", program('search_space = [{ optimizer: choice("sgdd") }]', task=IMAGES), [("MLP0206", '"sgdd"')]),
     ("a parameter twice", program("search_space = [{ beta1: 0.1, beta1: 0.2 }]", task=IMAGES), [("MLP0202", "beta1")]),
-    ("a table in place", program('validation_data = mltable("azureml:x:1")'), [("MLP0343", 'mltable("azureml:x:1")')]),
-    ("a mode of a table", program("inputs {\n      training_data {\n        mode = download\n      }\n    }"), [("MLP0343", "inputs")]),
+    ("an output of no type", program("outputs {\n      log {\n        mode = upload\n      }\n    }"), [("MLP0303", "log")]),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("text", "expected"), [c[1:] for c in MISTAKES], ids=[c[0] for c in MISTAKES])
 def test_mistakes(bench: Bench, text: str, expected: list[tuple[str, str]]) -> None:
     assert bench.errors(text) == expected
+
+
+IN_PLACE = [
+    ("a table in place", program('validation_data = mltable("azureml:x:1")'), 'mltable("azureml:x:1")'),
+    ("a mode", program("inputs {\n      training_data {\n        mode = download\n      }\n    }"), "inputs"),
+]
+
+
+@pytest.mark.parametrize(("text", "place"), [c[1:] for c in IN_PLACE], ids=[c[0] for c in IN_PLACE])
+def test_what_azure_ai_ml_makes_a_text_of_is_warned_of(bench: Bench, text: str, place: str) -> None:
+    found = bench.check(text)
+    assert [(d.code, d.severity, d.span.text) for d in found] == [("MLP0343", Severity.WARNING, place)]
+
+
+def test_an_output_is_known_by_its_type(bench: Bench) -> None:
+    text = program("outputs {\n      log {\n        type = folder\n      }\n    }")
+    model = nodes(bench.graph(text))["model"]
+    assert [(o.port, o.type) for o in model.outputs] == [("log", "uri_folder"), ("best_model", None)]
+    assert [o.name for o in model.component.outputs] == ["best_model", "log"]
 
 
 def test_nobody_says_what_automl_does_with_private_rows(bench: Bench) -> None:

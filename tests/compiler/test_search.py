@@ -89,7 +89,6 @@ def test_every_word_of_a_search_is_tried() -> None:
 FILE = 'use "group.yml" as group {\n  verbs = [train]\n  metrics = ["groups"]\n}\n'
 MISTAKES: list[tuple[str, str, list[tuple[str, str]]]] = [
     ("no search", pipeline(PEOPLE, TRAINED.replace("train ", "tune "), "  output m = model\n"), [("MLP0335", "tune")]),
-    ("nothing to search", tune("C = 2.0"), [("MLP0335", "search")]),
     ("a search that nobody needs", pipeline(PEOPLE, TRAINED.replace("= false", "= false\n    search {\n      trials = 2\n    }"), "  output m = model\n"), [("MLP0315", "search")]),
     ("no goal, no trials", tune(goal="", trials=""), [("MLP0336", "search")]),
     ("a wrong word of a search", tune(trails="3"), [("MLP0208", "trails")]),
@@ -146,6 +145,7 @@ IN_PLACE = """
     ("text", "code", "place"),
     [
         (tune("C = normal(1, 1)"), "MLP0338", "normal(1, 1)"),
+        (tune("C = 2.0"), "MLP0335", "search"),
         (tune("C = log_uniform(1, 2)", algorithm="bayesian"), "MLP0340", "log_uniform(1, 2)"),
         (tune("degree = random_int(3)", algorithm="grid"), "MLP0340", "random_int(3)"),
         (tune("a = uniform(0, 1)", "command", more=IN_PLACE), "MLP0341", "env"),

@@ -12,8 +12,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mlp_lang.cli.commands.import_ import command
-from mlp_lang.decompiler import Decompiled, decompile, decompile_text
-from mlp_lang.decompiler.folder import pipelines, targets
+from mlp_lang.decompiler import Decompiled, decompile, decompile_text, programs
 from mlp_lang.decompiler.vocabulary import PUBLIC_ESCAPES
 from mlp_lang.dsl.diagnostics import Severity
 from mlp_lang.dsl.formatter import format_file
@@ -299,7 +298,7 @@ def canonical(text: str) -> bool:
 def test_public_pipelines_become_programs(corpus: Path) -> None:
     """All of them, in canonical form; only these fields have no word."""
     escapes: set[str] = set()
-    found = pipelines(str(corpus))
+    found = [one.sources[0] for one in programs(str(corpus), "out") if one.is_pipeline]
     assert len(found) >= 80
     for path in found:
         result = decompile(path)
@@ -314,8 +313,7 @@ class TestFolder:
         for name in ("a/pipeline.yml", "a/pipeline.yaml", "b/x.yml", ".hidden/x.yml", "c/other.yml"):
             (tmp_path / name).parent.mkdir(exist_ok=True)
             (tmp_path / name).write_text("type: pipeline\njobs: {}\n" if "other" not in name else "type: command\n")
-        found = pipelines(str(tmp_path))
-        made = [os.path.relpath(t, "/out") for t in targets(found, str(tmp_path), "/out")]
+        made = [os.path.relpath(found.target, "/out") for found in programs(str(tmp_path), "/out")]
         assert made == ["a/pipeline.mlp", "a/pipeline_yml.mlp", "b/x.mlp"]
 
     def test_command_is_documented(self) -> None:

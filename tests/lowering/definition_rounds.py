@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import yaml
 from mlp_lang.compiler import compile_file
-from mlp_lang.decompiler.definitions import DecompiledDefinitions, decompile_definition
+from mlp_lang.decompiler import Decompiled, decompile
 from mlp_lang.dsl.diagnostics import Severity
 from mlp_lang.lowering import lower_all
 from mlp_lang.lowering.files import collect
@@ -52,7 +52,7 @@ _HASHES = ("$schema", "client_component_hash", "file")
 class Round(NamedTuple):
     """`errors` are codes and messages of a program that does not compile; `written` is the YAML of one that does."""
 
-    made: DecompiledDefinitions
+    made: Decompiled
     program: str
     errors: list[tuple[str, str]]
     written: Path | None
@@ -61,7 +61,7 @@ class Round(NamedTuple):
 def go_round(path: Path, folder: Path) -> Round:
     """The program for a YAML file, written into ``folder``, and what it is compiled to."""
     target = folder / "program.mlp"
-    made = decompile_definition(str(path), str(target))
+    made = decompile(str(path), str(target))
     assert made.text is not None, [d.message for d in made.diagnostics]
     target.write_text(made.text, "utf-8")
     compiled = compile_file(target)
@@ -71,7 +71,7 @@ def go_round(path: Path, folder: Path) -> Round:
     if errors:
         return Round(made, made.text, errors, None)
     build = builds[-1].write(folder / "build")
-    names = sorted(build.glob(WRITTEN.get(made.kinds[0], _DEPLOYMENTS)))
+    names = sorted(build.glob(WRITTEN.get(made.definitions[0][1], _DEPLOYMENTS)))
     component = compiled.definitions[0].component
     if component is not None and len(names) > 1:  # with the components of its jobs
         names = [n for n in names if yaml.safe_load(n.read_text("utf-8")).get("name") == component.azure_name]

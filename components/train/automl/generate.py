@@ -18,7 +18,7 @@ from azure.ai.ml._schema.pipeline.automl_node import AutoMLNodeSchema
 from marshmallow import fields
 
 HERE = Path(__file__).resolve().parent
-NOT_OURS = frozenset(["task_type", "compute", "sweep", *AutoMLJobSchema._declared_fields])
+NOT_OURS = frozenset(["task_type", "compute", "sweep", *AutoMLJobSchema._declared_fields]) - {"environment_id"}
 """What every job has, or what a stage says otherwise: `on`, `run`, `outputs`, `search`."""
 PORTS = {"training_data": True, "validation_data": False, "test_data": False}
 """The tables of a job, and whether Azure ML learns nothing without."""

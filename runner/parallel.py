@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from mlp_lang.compiler.graph import Node
+from mlp_lang.compiler.graph import Graph, Node
 from mlp_lang.runner.bindings import BindingError, Given
 from mlp_lang.runner.command import PLACEHOLDER, CommandError
 from mlp_lang.runner.store import read_json, write_json
@@ -61,6 +61,29 @@ class Split(NamedTuple):
     timeout: float
     level: str
     workers: int
+
+
+def with_tasks(graph: Graph) -> Graph:
+    """The Graph with the code and the environment of parallel components where other components have theirs.
+
+    A component's YAML has them in its `task`.
+    """
+    from mlp_lang.compiler.interface import read_environment
+
+    nodes = []
+    for node in graph.nodes:
+        component = node.component
+        task = (component.document or {}).get("task")
+        if node.kind == "parallel" and isinstance(task, dict):
+            environment = read_environment(task.get("environment"), component.folder, complete=True)
+            found = task.get("code")
+            node = node._replace(
+                component=component._replace(
+                    code=found if isinstance(found, str) else component.code, environment=environment
+                )
+            )
+        nodes.append(node)
+    return graph._replace(nodes=tuple(nodes))
 
 
 def counted(node: Node) -> dict[str, Any]:

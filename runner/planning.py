@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from mlp_lang.compiler.graph import Graph, Node
 from mlp_lang.compiler.order import sort
 from mlp_lang.dsl.diagnostics import Diagnostic, Severity
-from mlp_lang.runner import environment, failures, serving, sweep
+from mlp_lang.runner import environment, failures, parallel, serving, sweep
 from mlp_lang.runner.asked import forced, unrunnable, with_data
 from mlp_lang.runner.bindings import BindingError, given_inputs, settled, sources
 from mlp_lang.runner.content import Memory, digest_text
@@ -63,7 +63,7 @@ def plan(
 ) -> Plan:
     """What `run` with the same arguments would do now. Raises nothing for a user's mistake: see the diagnostics."""
     where = home_folder(os.fspath(home) if home is not None else None)
-    graph, problems = with_data(graph, data or {})
+    graph, problems = with_data(parallel.with_tasks(graph), data or {})
     chosen, unknown = choose(graph, select)
     if unknown:
         return Plan(graph.name, graph.profile, (), tuple(unknown))

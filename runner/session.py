@@ -82,7 +82,7 @@ def run(
     steps or the file system do wrong: it is in the result's diagnostics.
     """
     where = home_folder(os.fspath(home) if home is not None else None)
-    graph, problems = with_data(graph, data or {})
+    graph, problems = with_data(parallel.with_tasks(graph), data or {})
     chosen, unknown = choose(graph, select)
     if unknown:
         return RunResult("failed", "", {}, {}, tuple(unknown))

@@ -184,6 +184,8 @@ def run_works(quick: bool) -> dict[tuple[str, int], list[float]]:
             seconds[work.name, work.size].append(time.perf_counter() - start)
             if done.returncode != 0:
                 sys.exit(f"\n{' '.join(work.command)} gave {done.returncode}:\n{done.stderr[-2000:]}")
+            if work.says not in done.stdout.partition("\n")[0]:
+                sys.exit(f"\n{work.name} did not do all {work.size} steps:\n{done.stdout[:500]}")
     shutil.rmtree(OUT / "running")
     return seconds
 

@@ -1,7 +1,8 @@
 """From a folder to processes that execute pipelines, for bench.py to time: mlp, dvc, Snakemake and a plain script.
 
-A chain of steps of which each copies a line and adds a number to it: as scripts, and as lines for a shell. Whoever runs
-it gets the same script, the same Python and two jobs. `cold` starts without anything kept, `again` with everything.
+A chain of steps of which each adds one to the number that it reads: as scripts, and as lines for a shell. No two steps
+read the same, so that none is another's result. Whoever runs it gets the same script, the same Python and two jobs.
+`cold` starts without anything kept, `again` with everything.
 """
 
 import shutil
@@ -14,9 +15,9 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".bench"
 STEP = """import sys
-text = open(sys.argv[2]).read() if sys.argv[2:] else ""
+number = int(open(sys.argv[2]).read()) if sys.argv[2:] else 0
 with open(sys.argv[1], "w") as file:
-    file.write(text[-20:] + sys.argv[0][:1])
+    file.write(str(number + 1))
 """
 MLP = """compute cpu = cluster("cpu-cluster")
 
@@ -35,7 +36,7 @@ pipeline chain {{
 
 
 class Work(NamedTuple):
-    """`command` runs in `folder` after `before`, which is not timed."""
+    """`command` runs in `folder` after `before`, which is not timed; `says` is in what it prints, or it did less."""
 
     name: str
     size: int
@@ -43,6 +44,7 @@ class Work(NamedTuple):
     rounds: int
     folder: Path
     before: Callable[[], None]
+    says: str = ""
 
 
 def works(folder: Path, mlp: str, quick: bool) -> list[Work]:
@@ -59,7 +61,7 @@ def _mlp(folder: Path, mlp: str, size: int, rounds: int) -> list[Work]:
     found = []
     commands = {
         "scripts": "python step.py ${made} $[[${given}]]",
-        "shell": "echo $[[$(cat ${given})]] x | tail -c 20 > ${made}",
+        "shell": "echo $((1 $[[+ $(cat ${given})]])) > ${made}",
     }
     for name, command in commands.items():
         place = folder / f"mlp_{name}_{size}"
@@ -70,8 +72,8 @@ def _mlp(folder: Path, mlp: str, size: int, rounds: int) -> list[Work]:
         )
         (place / "chain.mlp").write_text(MLP.format(command=command, stages=stages))
         run = [mlp, "run", "chain.mlp", "--jobs", "2"]
-        found.append(Work(f"mlp run, {name}, cold", size, run, rounds, place, _without(place / ".mlp")))
-        found.append(Work(f"mlp run, {name}, again", size, run, rounds, place, _nothing))
+        found.append(Work(f"mlp run, {name}, cold", size, run, rounds, place, _without(place / ".mlp"), f" {size} ran"))
+        found.append(Work(f"mlp run, {name}, again", size, run, rounds, place, _nothing, f" {size} cached"))
     return found
 
 

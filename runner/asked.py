@@ -1,11 +1,13 @@
 """From a Graph and what a caller says to the Graph that runs here, and to what cannot run here."""
 
+import contextlib
 import os
 from collections.abc import Mapping
 
 from mlp_lang.compiler.graph import Asset, Graph, Node
 from mlp_lang.dsl.diagnostics import Diagnostic, Severity
-from mlp_lang.runner import failures, searching, serving
+from mlp_lang.runner import failures, parallel, searching, serving
+from mlp_lang.runner.bindings import BindingError
 
 
 def with_data(graph: Graph, data: Mapping[str, str]) -> tuple[Graph, list[Diagnostic]]:
@@ -51,7 +53,7 @@ def unrunnable(graph: Graph) -> list[Diagnostic]:
         left_out.append(Diagnostic("MLP0910", message, failures.place(None, graph), help=_UNRUNNABLE_HELP[0]))
     return (
         left_out
-        + _unsearchable(graph)
+        + _without_parts(graph)
         + [
             Diagnostic("MLP0910", message, failures.place(node), help=help)
             for node in graph.nodes
@@ -61,8 +63,8 @@ def unrunnable(graph: Graph) -> list[Diagnostic]:
     )
 
 
-def _unsearchable(graph: Graph) -> list[Diagnostic]:
-    """Sweeps whose space or algorithm is wrong as it stands."""
+def _without_parts(graph: Graph) -> list[Diagnostic]:
+    """Sweeps and parallel jobs of which it is known before they begin that they have no trials or mini batches."""
     found = []
     for node in graph.nodes:
         try:
@@ -70,6 +72,11 @@ def _unsearchable(graph: Graph) -> list[Diagnostic]:
                 search = node.search or {}
                 space = search.get("search_space")
                 searching.check(space if isinstance(space, dict) else {}, search.get("sampling_algorithm"))
+            elif node.kind == "parallel" and node.component.origin != "registered":
+                with contextlib.suppress(OSError):  # which the step says itself
+                    parallel.check(node)
+        except BindingError as error:
+            found.append(failures.unbound(error, node))
         except searching.SearchError as error:
             found.append(Diagnostic("MLP0953", f"`{node.title or node.name}`: {error}", failures.place(node)))
     return found

@@ -4,7 +4,6 @@ Azure ML's contract holds: the entry script's `init`, `run(mini_batch)` and `shu
 of a mini batch, and `append_row_to`. The process is `parallel_process`.
 """
 
-import json
 import os
 import re
 import shlex
@@ -13,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from mlp_lang.compiler.graph import Graph, Node
+from mlp_lang.runner import code
 from mlp_lang.runner.bindings import BindingError, Given
 from mlp_lang.runner.command import PLACEHOLDER, CommandError
 from mlp_lang.runner.store import read_json, write_json
@@ -42,6 +42,7 @@ REPORT, PROGRESS = "batches.json", "progress.txt"
 """In the scratch folder: what each mini batch came to, once all have; how many have so far."""
 _PROCESS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "parallel_process.py")
 _UNITS = {"": 1, "b": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30}
+_OUTPUT = re.compile(r"\s*\$\{\{\s*outputs\.(\w+)\s*\}\}((?:/[^$]*)?)")
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmg]?b?)\s*\Z", re.IGNORECASE)
 
 
@@ -114,8 +115,8 @@ def variables(node: Node) -> dict[str, str]:
     return {**own, **node.run.environment_variables}
 
 
-def plan(node: Node, given: list[Given], jobs: int) -> Split:
-    """How a job whose inputs are there is carried out. Raises BindingError (MLP0954) for what cannot be here."""
+def check(node: Node) -> str:
+    """What can be said of a job before its inputs are there: the input whose data is split. Raises BindingError."""
     task, settings = _task(node), _settings(node)
     kind = task.get("type", "run_function")
     if kind not in ("run_function", "function"):
@@ -123,24 +124,40 @@ def plan(node: Node, given: list[Given], jobs: int) -> Split:
     entry = task.get("entry_script")
     if not isinstance(entry, str) or not entry:
         raise _refused(node, "its task names no `entry_script`")
+    if os.path.normpath(entry) not in code.files(node.component):
+        raise _refused(node, f"there is no `{entry}` among its code")
     data = str(settings.get("input_data") or "")
     match = PLACEHOLDER.fullmatch(data.strip())
-    inputs = {g.name: g for g in given}
-    found = inputs.get(match[2]) if match is not None and match[1] == "inputs" else None
-    if found is None or found.path is None:
+    names = [p.name for p in node.component.inputs]
+    if match is None or match[1] != "inputs" or match[2] not in names:
         said = f"`input_data` is `{data}`" if data else "it has no `input_data`"
-        raise _refused(node, f"{said}, which names no input that is data")
+        raise _refused(node, f"{said}, which names none of its inputs")
+    append = str(task.get("append_row_to") or "")
+    match_ = _OUTPUT.fullmatch(append)
+    if append and (match_ is None or ".." in match_[2].split("/")):
+        raise _refused(node, f"`append_row_to` is `{append}`, which is no place in one of its outputs")
+    return match[2]
+
+
+def plan(node: Node, given: list[Given], jobs: int) -> Split:
+    """How a job whose inputs are there is carried out. Raises BindingError (MLP0954) for what cannot be here."""
+    name = check(node)
+    task, settings = _task(node), _settings(node)
+    found = next((g for g in given if g.name == name), None)
+    if found is None or found.path is None:
+        raise _refused(node, f"`input_data` is the input `{name}`, and that is no data")
     types = {p.name: p.azure_type for p in node.component.inputs}
     tabular = types.get(found.name) == "mltable" and _is_table(found.path)
     keys = settings.get("partition_keys") or ()
-    if isinstance(keys, str):
-        keys = json.loads(keys) if keys.lstrip().startswith("[") else [k.strip() for k in keys.split(",")]
-    retry = settings.get("retry_settings") or {}
+    if isinstance(keys, str):  # a parameter's value
+        keys = [key.strip(" \"'") for key in keys.strip("[] ").split(",")]
+    retry = settings.get("retry_settings")
+    retry = retry if isinstance(retry, dict) else {}
     retries = node.run.retries if node.run.retries is not None else retry.get("max_retries", RETRIES)
     timeout = node.run.timeout if node.run.timeout is not None else retry.get("timeout", TIMEOUT)
     level = str(settings.get("logging_level") or "INFO").upper()
     return Split(
-        entry,
+        str(task["entry_script"]),
         found.name,
         tabular,
         _size(node, settings.get("mini_batch_size"), tabular),

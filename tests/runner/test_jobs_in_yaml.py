@@ -77,7 +77,7 @@ def run(mini_batch):
     return mini_batch.assign(y=mini_batch.x * int(os.environ["FACTOR"]) + offset)
 """
 ROWS = {
-    "rows/MLTable": "paths:\n  - file: ./rows.csv\ntransformations:\n  - read_delimited: {delimiter: ',', encoding: utf8}\n",
+    "rows/MLTable": "paths: [{file: ./rows.csv}]\ntransformations: [{read_delimited: {encoding: utf8}}]\n",
     "rows/rows.csv": "x,pad\n" + "".join(f"{i},{'a' * 60}\n" for i in range(100)),
 }
 

@@ -317,6 +317,32 @@ def test_what_is_wrong_is_said(go: Go, tmp_path: Path, script: str, settings: st
     assert said in f"{found.message} {found.label}", found
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('entry = "score.py"', 'entry = "other.py"', "there is no `other.py` among its code"),
+        ('entry = "score.py"', 'entry = "../outside.py"', "there is no `../outside.py` among its code"),
+        ('entry = "score.py"', 'task_type = model\nmodel = "azureml:m:1"', "its task is a `model`"),
+        ('append_to = "${scores}"', 'append_to = "/tmp/rows.txt"', "which is no place in one of its outputs"),
+        ('append_to = "${scores}"', 'append_to = "${scores}/../rows.txt"', "which is no place in one of its outputs"),
+    ],
+)
+def test_what_is_known_to_be_wrong_is_said_before_anything_runs(
+    go: Go, tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    files(tmp_path / "rows", "a")
+    program(tmp_path, NAMES)
+    (tmp_path / "outside.py").write_text(NAMES)
+    text = (tmp_path / "main.mlp").read_text()
+    assert old in text
+    (tmp_path / "main.mlp").write_text(text.replace(old, new))
+    made = compile_file(tmp_path / "main.mlp")
+    assert made.graphs, made.diagnostics
+    result = go(made.graphs[0])
+    assert [d.code for d in result.diagnostics] == ["MLP0954"] and said in result.diagnostics[0].message
+    assert result.folder == "" and [d.code for d in plan(made.graphs[0]).diagnostics] == ["MLP0954"]
+
+
 def test_the_pool_is_as_large_as_the_instances_and_the_machine_allow(go: Go, tmp_path: Path) -> None:
     files(tmp_path / "rows", *"abcdefgh")
     script = "import os, time\ndef run(b):\n    time.sleep(0.2)\n    return [os.getpid()]\n"

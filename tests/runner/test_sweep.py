@@ -342,6 +342,8 @@ def test_policies(
 LOGS = """
 import mlflow, sys, time
 x = float(sys.argv[1])
+with open("begun" if "place" not in globals() else place + "/begun", "a") as file:
+    file.write(f"{x}\\n")
 with mlflow.start_run():
     for step in range(40):
         mlflow.log_metric("score", x, step=step)
@@ -468,7 +470,37 @@ def test_a_killed_sweep_goes_on_where_it_was(go: Go, tmp_path: Path, algorithm: 
     assert not (tmp_path / "out" / "steps" / "best" / "trials.jsonl").exists()
 
 
-def test_a_trial_that_was_stopped_early_stays_so(go: Go, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_trial_that_was_stopped_early_is_not_tried_again(go: Go, tmp_path: Path) -> None:
+    """The first trial ends, the second is stopped, and the run is killed in the third."""
+    script = f"place = {str(tmp_path)!r}\n" + LOGS + STOPPED
+    search = "algorithm = grid\nconcurrency = 1\nstop = bandit(slack_factor = 0.1, every = 1, delay = 2)"
+    made = program(tmp_path, script, "choice(9, 1, 8.9)", search)
+    text = KILLED.format(tests="").replace("tracking=False", "grace=1.0")
+    runner = subprocess.Popen([sys.executable, "-c", text], cwd=tmp_path)
+    wait_for((tmp_path / "waiting").exists)
+    runner.kill()
+    runner.wait()
+    left = read_record(str(tmp_path / "out"))
+    assert left is not None and [t["status"] for t in trials(left)] == ["completed", "stopped", "running"]
+    (tmp_path / "go").touch()
+    result = go(made, tmp_path / "out", home=tmp_path / "home", resume=True, tracking=True)
+    assert result.status == "completed", result.diagnostics
+    assert [t["status"] for t in trials(result.record)] == ["cached", "stopped", "completed"]
+    assert trials(result.record)[1]["metric"] == 1.0
+    assert (tmp_path / "begun").read_text().split() == ["9.0", "1.0", "8.9", "8.9"]
+
+
+STOPPED = """
+import os
+if x == 8.9:
+    open(os.path.join(place, "waiting"), "w")
+    while not os.path.exists(os.path.join(place, "go")):
+        time.sleep(0.05)
+"""
+
+
+def test_the_notes_of_a_sweep(go: Go, tmp_path: Path) -> None:
     from mlp_lang.runner.trials import Drawn, Notes
 
     notes = Notes(str(tmp_path), "key")

@@ -20,6 +20,7 @@ class Control:
         self.deadlines: dict[str, float] = {}
         self.late: set[str] = set()
         self.tracked: dict[str, str] = {}  # of what has begun, its run in MLflow
+        self.parents: dict[str, Callable[[], str]] = {}  # of sweeps, what begins or gives their runs
 
     def stop_all(self, number: int) -> None:
         """Cancel: signal what runs, and let nothing new start."""

@@ -151,9 +151,9 @@ class _Pool:
             reply = worker.ask({**batch._asdict(), "attempt": attempt}, self.spec["timeout"])
             if "error" not in reply or self.problem is not None:
                 break
-            print(f"[{batch.number}] attempt {attempt}: {reply['error']}", flush=True)
             if reply.get("gone"):
                 worker.kill()
+                print(f"[{batch.number}] {reply['error']}", flush=True)  # of what it raises it has said so itself
                 with self.lock:
                     self.workers.discard(worker)
                 worker = None

@@ -16,6 +16,7 @@ from typing import Any
 
 MARK = "\x1e"
 """Begins the line that says on standard error to which mini batch the following ones belong; pool: the same."""
+_IMPORT = ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>")
 
 
 def main(about: dict[str, Any]) -> None:
@@ -43,17 +44,18 @@ def main(about: dict[str, Any]) -> None:
         if callable(getattr(module, "init", None)):
             module.init()
     except BaseException as error:
-        traceback.print_exc()
+        _print(error)
         say(error=f"`{entry}` {doing}: {_said(error)}")
         return
     say()
     for line in sys.stdin:
         batch = json.loads(line)
-        sys.stderr.write(f"{MARK}{batch['number']}\n")
+        again = f"attempt {batch['attempt']}\n" if batch["attempt"] > 1 else ""
+        sys.stderr.write(f"{MARK}{batch['number']}\n{again}")
         try:
             say(rows=_run(module, batch, about["scratch"]))
         except BaseException as error:
-            traceback.print_exc()
+            _print(error)
             say(error=f"run() of `{entry}` failed: {_said(error)}")
     sys.stderr.write(f"{MARK}\n")
     try:
@@ -61,7 +63,7 @@ def main(about: dict[str, Any]) -> None:
             module.shutdown()
         say()
     except BaseException as error:
-        traceback.print_exc()
+        _print(error)
         say(error=f"shutdown() of `{entry}` failed: {_said(error)}")
 
 
@@ -141,6 +143,14 @@ def _offer_entry_script(about: dict[str, Any]) -> None:
     module.EntryScript = EntryScript  # type: ignore[attr-defined]
     package.parallel_run = module  # type: ignore[attr-defined]
     sys.modules.update({"azureml_user": package, "azureml_user.parallel_run": module})
+
+
+def _print(error: BaseException) -> None:
+    """The traceback, as far as the script has a part in it."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None and place.tb_frame.f_code.co_filename in (__file__, *_IMPORT):
+        place = place.tb_next
+    traceback.print_exception(type(error), error, place)
 
 
 def _said(error: BaseException) -> str:

@@ -86,8 +86,9 @@ def execute(node: Node, shop: Shop, control: Control, started: Callable[[], None
             return outcome_of(Status.CACHED, node, found, folder, begun, 0, shop, key)
         if node.name in shop.taken:
             return Outcome(Status.FAILED, diagnostic=failures.not_there(node, ""), key=key.text, read=key.read)
-        if node.kind != "trial" and node.name not in shop.followers:
-            threading.Thread(target=_foresee, args=(list(_with_followers(node, shop)), shop), daemon=True).start()
+        name = node.name.partition("/trials/")[0]
+        if node.kind != "sweep" and name not in shop.followers:  # all of a sweep's trials may be there
+            threading.Thread(target=_foresee, args=(list(_with_followers(name, shop)), shop), daemon=True).start()
         started()
         if node.kind == "sweep":
             from mlp_lang.runner import sweep
@@ -141,10 +142,10 @@ def _foresee(nodes: list[Node], shop: Shop) -> None:
                 begun = True
 
 
-def _with_followers(node: Node, shop: Shop) -> Iterator[Node]:
+def _with_followers(first: str, shop: Shop) -> Iterator[Node]:
     """A step that runs, and those that will probably run because of it, nearest first."""
     nodes = {n.name: n for n in shop.graph.nodes}
-    pending = [node.name]
+    pending = [first]
     for name in pending:
         if name not in shop.followers:
             shop.followers.add(name)
@@ -235,7 +236,7 @@ def _attempt(
     tracking = shop.tracking
     logs = tracking is not None and shop.zygotes.may_log(node, files)
     tags = _tags(node, key.text)
-    parent = control.tracked.get(node.name.partition("/trials/")[0], "") if node.kind == "trial" else ""
+    parent = control.parents[node.name.partition("/trials/")[0]]() if node.kind == "trial" and logs else ""
     run_id = tracking.start(node.title or node.name, tags, parent) if tracking is not None and logs else ""
     control.tracked[node.name] = run_id
     environment = _variables(node, given, outputs, run_id, shop, scratch)

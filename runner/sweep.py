@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from mlp_lang.compiler.graph import Literal, Node, Parameter
 from mlp_lang.dsl.diagnostics import Diagnostic
 from mlp_lang.lowering.values import json_text, plain_text
-from mlp_lang.runner import code, failures, record
+from mlp_lang.runner import failures, record
 from mlp_lang.runner.content import place_whole, remove
 from mlp_lang.runner.control import Control
 from mlp_lang.runner.keys import Key
@@ -119,11 +119,7 @@ def carry_out(node: Node, search: Mapping[str, Any], key: Key, shop: Shop, contr
     shop.journal.append("started", step=node.name, attempt=1)
     with open(os.path.join(folder, "log.txt"), "w", encoding="utf-8") as log:
         sweep = _Sweep(node._replace(search=dict(search)), search, key, shop, control, begun, log)
-        tracking = shop.tracking
-        tags = {"mlp.step": node.name, "mlp.verb": node.verb, "mlp.component": node.component.name, "mlp.key": key.text}
-        logs = tracking is not None and shop.zygotes.may_log(node, code.files(node.component))
-        run_id = tracking.start(sweep.title, tags) if tracking is not None and logs else ""
-        control.tracked[node.name] = run_id
+        control.parents[node.name] = sweep.run_id
         outcome = None
         try:
             outcome = sweep.run()
@@ -132,10 +128,7 @@ def carry_out(node: Node, search: Mapping[str, Any], key: Key, shop: Shop, contr
         finally:
             good = outcome is not None and outcome.status.succeeded
             state = "FINISHED" if good else "KILLED" if control.cancelled else "FAILED"
-            if tracking is not None and logs:
-                tracking.end(run_id, state, sweep.best() if good else {})
-            elif tracking is not None:
-                tracking.past(sweep.title, tags, time.monotonic() - begun, state)
+            sweep.end_run(state, good)
     return outcome
 
 
@@ -176,6 +169,8 @@ class _Sweep:
         self.histories: dict[int, list[float]] = {}
         self.ended: SimpleQueue[_Trial] = SimpleQueue()
         self.late = False
+        self.lock = threading.Lock()
+        self.tracked = ""
         self.notes = Notes(shop.folder.step(node.name), key.text)
 
     def run(self) -> Outcome:
@@ -223,6 +218,24 @@ class _Sweep:
             resources=self._resources(),
             trials=self._records(None),
         )
+
+    def run_id(self) -> str:
+        """Its run in MLflow, in which its trials' are: begun when the first trial that may log runs."""
+        with self.lock:
+            if self.shop.tracking is not None and not self.tracked:
+                self.tracked = self.shop.tracking.start(self.title, self._tags())
+            return self.tracked
+
+    def end_run(self, state: str, good: bool) -> None:
+        if self.shop.tracking is not None and self.tracked:
+            self.shop.tracking.end(self.tracked, state, self.best() if good else {})
+        elif self.shop.tracking is not None:
+            self.shop.tracking.past(self.title, self._tags(), time.monotonic() - self.begun, state)
+
+    def _tags(self) -> dict[str, str]:
+        node = self.node
+        said = {"mlp.step": node.name, "mlp.verb": node.verb, "mlp.component": node.component.name}
+        return {**said, "mlp.key": self.key.text}
 
     def best(self) -> dict[str, float]:
         """The goal's metric at its best, by name."""

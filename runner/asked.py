@@ -1,12 +1,13 @@
 """From a Graph and what a caller says to the Graph that runs here, and to what cannot run here."""
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping
 
 from mlp_lang.compiler.graph import Asset, Graph, Node
 from mlp_lang.dsl.diagnostics import Diagnostic, Severity
-from mlp_lang.runner import automl, distribution, failures, serving, spark
-from mlp_lang.runner.bindings import PRIMITIVES
+from mlp_lang.runner import automl, distribution, failures, parallel, searching, serving, spark
+from mlp_lang.runner.bindings import PRIMITIVES, BindingError
 from mlp_lang.runner.elsewhere import is_remote
 from mlp_lang.runner.expand import everything, flatten
 
@@ -73,12 +74,32 @@ def unrunnable(graph: Graph, have: Mapping[str, str]) -> list[Diagnostic]:
         name = graph.component.reference or graph.component.name
         message = f"`{graph.title}` runs the pipeline component `{name}`, which does not run on this machine yet"
         left_out.append(Diagnostic("MLP0910", message, failures.place(None, graph), help=_UNRUNNABLE_HELP))
+    left_out += _without_parts(graph)
     return left_out + [
         failures.no_program(node, why, help) for node in graph.nodes for why, help in _lacking(node, graph, have)
     ]
 
 
-RUN_HERE = frozenset(["command", "spark", "automl"])
+def _without_parts(graph: Graph) -> list[Diagnostic]:
+    """Sweeps and parallel jobs of which it is known before they begin that they have no trials or mini batches."""
+    found = []
+    for node in graph.nodes:
+        try:
+            if node.kind == "sweep":
+                search = node.search or {}
+                space = search.get("search_space")
+                searching.check(space if isinstance(space, dict) else {}, search.get("sampling_algorithm"))
+            elif node.kind == "parallel" and node.component.origin != "registered":
+                with contextlib.suppress(OSError):  # which the step says itself
+                    parallel.check(node)
+        except BindingError as error:
+            found.append(failures.unbound(error, node))
+        except searching.SearchError as error:
+            found.append(Diagnostic("MLP0953", f"`{node.title or node.name}`: {error}", failures.place(node)))
+    return found
+
+
+RUN_HERE = frozenset(["command", "parallel", "sweep", "spark", "automl"])
 """Kinds of jobs that this machine runs."""
 _UNRUNNABLE_HELP = "compile it and run it in Azure ML"
 

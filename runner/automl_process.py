@@ -326,7 +326,7 @@ def _data(path: str, name: str, settings: dict[str, Any]) -> Data:
 
 
 def _in_time(features: Any, table: Any, time: str, name: str) -> tuple[Any, Any]:
-    import pandas as pd  # type: ignore[import-untyped]
+    import pandas as pd
 
     if time not in features.columns:
         fail(f"`{name}` has no column `{time}`, which is to hold the time")

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mlp_lang.compiler.graph import Asset, Binding, FromInput, FromNode, Graph, Literal, Node, Parameter, PipelineInput
 from mlp_lang.dsl.source import Span
@@ -120,6 +120,36 @@ def text_of(binding: Binding, parameter: Parameter, where: Sources, node: Node) 
 def located(binding: Binding, parameter: Parameter, where: Sources, node: Node) -> Given | None:
     """What a binding is here, of a step or of what steers; None if it has no value. Raises BindingError."""
     return _given(parameter, binding, where, node)
+
+
+def settled(node: Node, where: Sources) -> Node:
+    """A sweep or a parallel job as its key sees it: parameters in its settings are their values, searched inputs go.
+
+    Raises BindingError.
+    """
+    if node.kind == "sweep":
+        search = _resolved(node.search or {}, where, node)
+        searched = search.get("search_space") or {}
+        left = tuple(p for p in node.component.inputs if p.name not in searched)
+        return node._replace(search=search, component=node.component._replace(inputs=left))
+    if node.kind == "parallel":
+        return node._replace(run=node.run._replace(extra=_resolved(node.run.extra, where, node)))
+    return node
+
+
+def _resolved(value: Any, where: Sources, node: Node) -> Any:
+    if isinstance(value, dict):
+        return {key: _resolved(inner, where, node) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_resolved(inner, where, node) for inner in value]
+    match = _PARENT.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        return value
+    item = _pipeline_input(match[1], where, node)
+    return item.value.value if isinstance(item.value, Literal) else value
+
+
+_PARENT = re.compile(r"\$\{\{\s*parent\.inputs\.(\w+)\s*\}\}")
 
 
 def asset_path(binding: Binding, where: Sources, node: Node) -> str:

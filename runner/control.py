@@ -10,14 +10,17 @@ from mlp_lang.runner.process import Process
 class Control:
     """How a running step is reached from outside: stopped on cancellation and at its deadline."""
 
-    def __init__(self, wake: Callable[[], None]) -> None:
+    def __init__(self, wake: Callable[[], None], note: Callable[[str, str], None] = lambda name, text: None) -> None:
         self.wake = wake  # has the scheduler look at the deadlines again
+        self.note = note  # says how far a step is
         self.lock = threading.Lock()
         self.stopping = threading.Event()  # set with `cancelled`, for those who wait
         self.cancelled = False
         self.running: dict[str, Process] = {}
         self.deadlines: dict[str, float] = {}
         self.late: set[str] = set()
+        self.tracked: dict[str, str] = {}  # of what has begun, its run in MLflow
+        self.parents: dict[str, Callable[[], str]] = {}  # of sweeps, what begins or gives their runs
 
     def stop_all(self, number: int) -> None:
         """Cancel: signal what runs, and let nothing new start."""
@@ -33,6 +36,12 @@ class Control:
             for name in self.running:
                 self.late.add(name)
                 self.deadlines[name] = when
+
+    def stop_one(self, name: str, number: int) -> None:
+        """Signal one step, if it runs."""
+        with self.lock:
+            if name in self.running:
+                self.running[name].stop(number)
 
     def stop_late(self, now: float, grace: float) -> None:
         """TERM to steps past their deadline, KILL to those that are `grace` seconds past it."""

@@ -16,8 +16,12 @@ NEEDED = {
     "spark": ("pyspark",),
     "automl": ("flaml", "lightgbm", "xgboost-cpu", "scikit-learn"),
     "ray": ("ray",),
+    "sweep": ("optuna",),
+    "parallel": (),
 }
 """What a kind of step needs here, whatever its environment says."""
+TRACKER = ("mlflow",)
+"""What tells a sweep its trials' metrics, where no output of theirs does."""
 SAME = {"xgboost-cpu": "xgboost"}
 """Distributions that another one replaces."""
 AZURE_ONLY = frozenset(
@@ -154,6 +158,8 @@ def check(graph: Graph, have: Mapping[str, str]) -> list[Lack]:
             continue
         wanted = requirements(environment_of(node))
         wanted += [Requirement(name, "", name, True) for kind in _kinds(node) for name in NEEDED.get(kind, ())]
+        if node.kind == "sweep" and not any(p.type.removesuffix("?") == "metrics" for p in node.component.outputs):
+            wanted += [Requirement(name, "", name, True) for name in TRACKER]
         for requirement in wanted:
             version = have.get(requirement.name) or have.get(SAME.get(requirement.name, ""))
             if version is None or not _meets(version, requirement):

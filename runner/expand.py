@@ -32,6 +32,7 @@ from mlp_lang.dsl.diagnostics import Diagnostic, Severity
 from mlp_lang.lowering.values import azure_text
 from mlp_lang.runner import failures
 from mlp_lang.runner.bindings import PRIMITIVES, reference_of
+from mlp_lang.runner.parallel import with_task
 
 LOOPS = ("do_while", "parallel_for")
 DEEPEST = 50
@@ -53,7 +54,10 @@ class Turn(NamedTuple):
 def flatten(graph: Graph) -> tuple[Graph, list[Diagnostic]]:
     """The Graph without pipelines as nodes; errors mean that it is not to be run."""
     if not any(n.kind == "pipeline" or n.control is not None for n in graph.nodes):
-        return graph, []
+        nodes = tuple(with_task(node) for node in graph.nodes)
+        return (
+            graph if all(a is b for a, b in zip(nodes, graph.nodes, strict=True)) else graph._replace(nodes=nodes)
+        ), []
     flat = _Flat(graph)
     scope = _Scope(flat, graph, "", None, (), ())
     scope.lay()
@@ -120,8 +124,9 @@ def is_loop(node: Node) -> bool:
 
 def releases(node: Node, graph: Graph) -> bool:
     """Whether a step is one that the privacy report lists: a draw of its own, in each turn of a loop."""
-    short = node.name.rpartition(".")[2]
-    return any(release.node in (node.name, short) for release in graph.privacy.releases)
+    name = node.name.partition("/trials/")[0]
+    short = name.rpartition(".")[2]
+    return any(release.node in (name, short) for release in graph.privacy.releases)
 
 
 class _Flat:
@@ -139,7 +144,7 @@ class _Flat:
         """A node whose name and inputs are flat already: itself, or what it holds; then the scope of that."""
         inner = self.pipeline(node)
         if inner is None:
-            self.nodes.append(node)
+            self.nodes.append(with_task(node))
             return None
         labels = tuple(dict.fromkeys(label for found in node.private.values() for label in found))
         scope = _Scope(self, inner, f"{node.name}.", dict(node.inputs), node.after, labels, f"{node.title}/")

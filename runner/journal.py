@@ -105,12 +105,18 @@ class State:
                 loop["needs"] += event["gives"]
             case "started" if name in self.steps:
                 self.steps[name].update(status="running", attempts=event["attempt"])
-            case "process" if name in self.steps:
-                self.processes[name] = (event["pid"], event["birth"])
+            case "process" if str(name).partition("/trials/")[0] in self.steps:
+                self.processes[str(name)] = (event["pid"], event["birth"])
+            case "trial" if name in self.steps:
+                trial = event["trial"]
+                others = [t for t in self.steps[name].get("trials", ()) if t["number"] != trial["number"]]
+                self.steps[name]["trials"] = sorted([*others, trial], key=lambda t: int(t["number"]))
+                if trial["status"] != "running":
+                    self.processes.pop(f"{name}/trials/{trial['number']}", None)
             case "finished" if name in self.steps:
                 self.steps[name].update(event["record"])
                 self.said[name] = {kind: event[kind] for kind in FINDINGS if event.get(kind) is not None}
-                self.processes.pop(name, None)
+                self.processes.pop(str(name), None)
             case "ended":
                 self.tail = {key: value for key, value in event.items() if key not in ("event", "at")}
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from mlp_lang.compiler.graph import Asset, FromInput, FromNode, Graph, Node
-from mlp_lang.runner import automl, code, distribution, serving, spark
+from mlp_lang.runner import automl, code, distribution, parallel, serving, spark
 from mlp_lang.runner.bindings import Given
 from mlp_lang.runner.content import Memory, digest_text
 from mlp_lang.runner.environment import NEEDED, environment_of, requirements
@@ -70,7 +70,11 @@ def key_of(node: Node, given: list[Given], check: "serving.Check | None", known:
         document["command"] = c.command
         document["code"] = code.digest(c, known.memory)
         document["distribution"] = distribution.counted(node)
-        if node.kind in KINDS:
+        if node.kind == "parallel":
+            document["parallel"] = parallel.counted(node)
+        elif node.kind == "sweep":
+            document["search"] = node.search
+        elif node.kind in KINDS:
             document["settings"] = KINDS[node.kind](node, known.graph)
             document["installed"].update((name, known.versions.get(name)) for name in NEEDED[node.kind])
         inputs: list[list[Any]] = []
@@ -117,6 +121,8 @@ _WORDS = {
     "code": "the code",
     "distribution": "the distribution",
     "settings": "the job's settings",
+    "parallel": "how the parallel job splits its data and what it does with a batch",
+    "search": "the search",
 }
 
 

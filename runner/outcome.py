@@ -30,6 +30,8 @@ class Outcome(NamedTuple):
     `key` is what decided it, `read` the data that went in (name, source, digest), `started` the monotonic clock when it
     began, `resources` what the attempt that made its results used, then or now.
     `note` is what of it no figure says: what a condition came to, how many turns there were, why it was left out.
+    `trials` are those of a sweep and `batches` those of a parallel job, as the record has them; `logged` is what a
+    trial gave MLflow, by metric, in order.
     `metrics`, `gates`, `release`, `parity` and `endpoint` are what its outputs say, else None or empty.
     """
 
@@ -50,6 +52,9 @@ class Outcome(NamedTuple):
     started: float | None = None
     resources: dict[str, Any] | None = None
     note: str = ""
+    trials: tuple[dict[str, Any], ...] = ()
+    logged: dict[str, list[float]] = {}  # noqa: RUF012
+    batches: dict[str, Any] | None = None
 
 
 class RunResult(NamedTuple):

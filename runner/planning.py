@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from mlp_lang.compiler.graph import Graph, Node
 from mlp_lang.compiler.order import sort
 from mlp_lang.dsl.diagnostics import Diagnostic, Severity
-from mlp_lang.runner import environment, failures, serving
+from mlp_lang.runner import environment, failures, serving, sweep
 from mlp_lang.runner.asked import forced, laid_out, unrunnable, with_turns
-from mlp_lang.runner.bindings import BindingError, given_inputs, sources
+from mlp_lang.runner.bindings import BindingError, given_inputs, settled, sources
 from mlp_lang.runner.content import Memory, digest_text
 from mlp_lang.runner.elsewhere import at_home
 from mlp_lang.runner.facts import spell_facts
@@ -160,9 +160,10 @@ class Planner:
                 return self.said(node, "run", _NEVER)
             return self.said(node, "maybe", f"it needs {names}, and runs if that gives something new")
         try:
-            given = given_inputs(node, self.sources) if node.deployment is None else []
+            asked = settled(node, self.sources)
+            given = given_inputs(asked, self.sources) if node.deployment is None else []
             check = serving.plan(node, self.graph, self.sources) if node.deployment is not None else None
-            key = key_of(node, given, check, self.about)
+            key = key_of(asked, given, check, self.about)
         except (BindingError, OSError) as error:
             return self.said(node, "fails", str(error))
         stored, where = self._find(node, key.text, once, taken)
@@ -211,7 +212,15 @@ class Planner:
         if seconds is None and action in ("run", "maybe"):
             entry = next(last_entries(self.home, self.graph.name, node.name), {})
             seconds = entry.get("seconds")
+        if node.kind == "sweep" and action in ("run", "maybe"):
+            why = f"{why}: {sweep.spelled(self._settled(node))}"
         return Planned(node.name, node.title or node.name, node.verb, node.component.name, action, why, seconds)
+
+    def _settled(self, node: Node) -> Node:
+        try:
+            return settled(node, self.sources)
+        except BindingError:  # which the step says itself
+            return node
 
 
 _ONCE = "it never gives the same twice (`is_deterministic: false`)"

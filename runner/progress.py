@@ -9,7 +9,10 @@ from mlp_lang.compiler.graph import Graph, Node
 
 
 class Progress(Protocol):
-    """What the runner tells. `state` is waiting, running, completed, cached, failed, skipped, cancelled or omitted."""
+    """What the runner tells. `state` is waiting, running, completed, cached, failed, skipped, cancelled or omitted.
+
+    A `note` says how far a step with parts (trials, mini batches) is.
+    """
 
     def begin(self, graph: Graph, folder: str) -> None: ...
 
@@ -17,6 +20,8 @@ class Progress(Protocol):
         """Further steps: those of a turn of a loop."""
 
     def step(self, name: str, state: str, seconds: float, note: str = "") -> None: ...
+
+    def note(self, name: str, text: str) -> None: ...
 
     def say(self, text: str) -> None: ...
 
@@ -31,6 +36,8 @@ class Silent:
     def add(self, loop: str, nodes: Iterable[Node]) -> None: ...
 
     def step(self, name: str, state: str, seconds: float, note: str = "") -> None: ...
+
+    def note(self, name: str, text: str) -> None: ...
 
     def say(self, text: str) -> None: ...
 
@@ -63,6 +70,9 @@ class Plain:
         }
         if state in words:
             self.say(f"{self._titles.get(name, name)} … {words[state]}{f': {note}' if note else ''}")
+
+    def note(self, name: str, text: str) -> None:
+        self.say(f"{self._titles.get(name, name)} … {text}")
 
     def say(self, text: str) -> None:
         print(time.strftime("%H:%M:%S"), text, file=self._stream, flush=True)
@@ -110,6 +120,10 @@ class Live:
 
     def step(self, name: str, state: str, seconds: float, note: str = "") -> None:
         self._states[name] = (state, time.monotonic() if state == "running" else seconds, note)
+
+    def note(self, name: str, text: str) -> None:
+        state, since, _ = self._states.get(name, ("running", time.monotonic(), ""))
+        self._states[name] = (state, since, text)
 
     def say(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False)

@@ -83,7 +83,15 @@ def _result(node: Node, outcome: Outcome | None, folder: str, clock: float) -> d
         "gates": list(found.gates),
         "note": found.note or None,
         "error": _error(found.diagnostic),
+        **({"trials": [trial(node, t, folder) for t in found.trials]} if found.trials else {}),
+        **({"batches": found.batches} if found.batches is not None else {}),
     }
+
+
+def trial(node: Node, said: Mapping[str, Any], folder: str) -> dict[str, Any]:
+    """A trial of a sweep as it stands in the sweep's part of the record."""
+    log = f"steps/{node.name}/trials/{said['number']}/log.txt"
+    return {**said, "log": log if os.path.exists(os.path.join(folder, log)) else None}
 
 
 def _plain(item: Any) -> dict[str, Any]:

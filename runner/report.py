@@ -75,6 +75,8 @@ def report_of(folder: str, record: Mapping[str, Any], base: str, compiled: str |
         plots=list(_plots(folder, steps)),
         lineage=_lineage(record),
         digests=_data_digests(record),
+        tried=[(s, list(dict.fromkeys(n for t in s["trials"] for n in t["values"]))) for s in steps if s.get("trials")],
+        cut=[s for s in steps if s.get("batches")],
         link=link,
     )
 

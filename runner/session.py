@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 from mlp_lang.compiler.graph import Graph, Node
 from mlp_lang.dsl.diagnostics import Diagnostic, Severity
-from mlp_lang.runner import environment, failures, record, serving
+from mlp_lang.runner import environment, failures, parallel, record, serving, sweep
 from mlp_lang.runner.asked import forced, laid_out, unrunnable, with_turns
-from mlp_lang.runner.bindings import BindingError, asset_path, shown_parameters, sources
+from mlp_lang.runner.bindings import BindingError, asset_path, settled, shown_parameters, sources
 from mlp_lang.runner.content import Memory, place_whole
 from mlp_lang.runner.control import Control
 from mlp_lang.runner.distribution import processes
@@ -50,6 +50,7 @@ class _Event(NamedTuple):
     name: str = ""
     outcome: Outcome | None = None
     number: int = 0
+    text: str = ""
 
 
 def run(
@@ -199,10 +200,13 @@ class _Session:
         self.grace = grace
         self.findings = findings
         self.events: SimpleQueue[_Event] = SimpleQueue()
-        self.control = Control(lambda: self.events.put(_Event("wake")))
+        self.control = Control(
+            lambda: self.events.put(_Event("wake")),
+            lambda name, text: self.events.put(_Event("note", name, text=text)),
+        )
         self.outcomes: dict[str, Outcome] = {}
         self.running: set[str] = set()
-        self.schedule = Schedule(self.jobs, lambda node: processes(node, self.graph))
+        self.schedule = Schedule(self.jobs, self._weight)
         self.started = datetime.now(UTC)
         self.clock = time.monotonic()
         self.journal = Journal(folder.path)
@@ -245,6 +249,8 @@ class _Session:
             self.schedule.feeds,
             set(),
             scratch.discard,
+            self.jobs,
+            self.grace,
             HERE,
         )
 
@@ -344,6 +350,8 @@ class _Session:
                 continue
             if event.kind == "started":
                 self.progress.step(event.name, "running", 0.0)
+            elif event.kind == "note":
+                self.progress.note(event.name, event.text)
             elif event.kind == "signal":
                 self._stop(event.number)
             elif event.outcome is not None:
@@ -380,6 +388,17 @@ class _Session:
             self.schedule.succeeded(name, self.outcomes.__contains__)
         elif not self.control.cancelled:
             self.steering.pass_over(self.schedule.feeds[name], Outcome(Status.SKIPPED))
+
+    def _weight(self, node: Node) -> int:
+        """Cores that a step counts for: its processes on one machine, or those of all that it does at a time."""
+        try:
+            if node.kind == "parallel":
+                return parallel.workers(settled(node, self.shop.sources), self.jobs)
+            if node.kind == "sweep":
+                return sweep.concurrency(settled(node, self.shop.sources), self.jobs, self.graph)
+        except BindingError:  # which the step says itself
+            return 1
+        return processes(node, self.graph)
 
     def _next(self) -> _Event | None:
         """The next event; None once a deadline has passed and its step was told."""

@@ -7,12 +7,13 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
-from mlp_lang.compiler.graph import Graph, Node, OutputPort
+from mlp_lang.compiler.graph import Graph, Literal, Node, OutputPort
 from mlp_lang.dsl.diagnostics import Diagnostic
-from mlp_lang.runner import automl, code, distribution, failures, findings, serving, spark
-from mlp_lang.runner.bindings import COPIED_MODES, BindingError, Given, Sources, given_inputs
+from mlp_lang.runner import automl, code, distribution, failures, findings, parallel, serving, spark
+from mlp_lang.runner.bindings import COPIED_MODES, BindingError, Given, Sources, given_inputs, settled
 from mlp_lang.runner.command import CommandError, expand
 from mlp_lang.runner.content import Memory, entries, place_whole, protect, remove, tree_digest
 from mlp_lang.runner.control import CancelledError, Control
@@ -23,7 +24,7 @@ from mlp_lang.runner.keys import Key, Known, key_of
 from mlp_lang.runner.outcome import Outcome, Status
 from mlp_lang.runner.process import Process, Warden, common_environment, end_strays
 from mlp_lang.runner.resources import Watch, birth, ended_for_memory, used
-from mlp_lang.runner.rooms import Rooms
+from mlp_lang.runner.rooms import HERE, Rooms
 from mlp_lang.runner.store import ENTRY, Cache, Stored, document_of, load, write_json
 from mlp_lang.runner.tracking import Tracking
 from mlp_lang.runner.warm import Start, Zygotes
@@ -61,7 +62,9 @@ class Shop(NamedTuple):
     feeds: Mapping[str, list[str]]  # node -> nodes that wait for it
     followers: set[str]  # nodes whose imports were foreseen
     discard: Callable[[str], None]  # removes a folder, some time
-    rooms: Rooms  # where steps run
+    jobs: int = 1  # processes at a time, for a step that has several
+    grace: float = 5.0  # seconds from TERM to KILL
+    rooms: Rooms = HERE  # where steps run
 
 
 def execute(node: Node, shop: Shop, control: Control, started: Callable[[], None]) -> Outcome:
@@ -76,27 +79,37 @@ def execute(node: Node, shop: Shop, control: Control, started: Callable[[], None
             raise CancelledError
         if serving.elsewhere(node):
             return _left_out(node, shop, begun)
-        given = given_inputs(node, shop.sources) if node.deployment is None else []
+        asked = settled(node, shop.sources)
+        given = given_inputs(asked, shop.sources) if node.deployment is None else []
         check = serving.plan(node, shop.graph, shop.sources) if node.deployment is not None else None
-        key = key_of(node, given, check, Known(shop.graph, shop.memory, shop.known, shop.versions, shop.rooms))
+        key = key_of(asked, given, check, Known(shop.graph, shop.memory, shop.known, shop.versions, shop.rooms))
         folder = shop.folder.step(node.name)
         found = _finished(node, key.text, folder, shop)
         if found is not None:
-            return _outcome(Status.CACHED, node, found, folder, begun, 0, shop, key)
+            return outcome_of(Status.CACHED, node, found, folder, begun, 0, shop, key)
         if node.name in shop.taken:
             return Outcome(Status.FAILED, diagnostic=failures.not_there(node, ""), key=key.text, read=key.read)
-        if node.name not in shop.followers:
-            threading.Thread(target=_foresee, args=(list(_with_followers(node, shop)), shop), daemon=True).start()
+        name = node.name.partition("/trials/")[0]
+        if node.kind != "sweep" and name not in shop.followers:  # all of a sweep's trials may be there
+            threading.Thread(target=_foresee, args=(list(_with_followers(name, shop)), shop), daemon=True).start()
         started()
+        if node.kind == "sweep":
+            from mlp_lang.runner import sweep
+
+            return sweep.carry_out(node, asked.search or {}, key, shop, control, begun)
         shutil.rmtree(folder, ignore_errors=True)
         os.makedirs(folder)
+        split = parallel.plan(asked, given, shop.jobs) if node.kind == "parallel" else None
+        if split is not None:  # its limits are those of a mini batch
+            variables = parallel.variables(asked)
+            node = node._replace(run=node.run._replace(timeout=None, retries=None, environment_variables=variables))
         tries = 1 + (node.run.retries or 0)
         while True:
             attempts += 1
             shop.journal.append("started", step=node.name, attempt=attempts)
             clear: Callable[[str], None] = remove  # what failed may have filled the disk
             try:
-                outcome = _attempt(node, given, check, key, attempts, shop, control, begun)
+                outcome = _attempt(node, given, check, split, key, attempts, shop, control, begun)
                 clear = shop.discard if outcome.status.succeeded else remove
             finally:
                 clear(_scratch(node, attempts, shop))
@@ -132,9 +145,9 @@ def _foresee(nodes: list[Node], shop: Shop) -> None:
                 begun = True
 
 
-def _with_followers(node: Node, shop: Shop) -> Iterator[Node]:
+def _with_followers(first: str, shop: Shop) -> Iterator[Node]:
     """A step that runs, and those that will probably run because of it, nearest first."""
-    pending = [node.name]
+    pending = [first]
     for name in pending:
         if name not in shop.followers:
             shop.followers.add(name)
@@ -189,6 +202,7 @@ def _attempt(
     node: Node,
     given: list[Given],
     check: "serving.Check | None",
+    split: "parallel.Split | None",
     key: Key,
     number: int,
     shop: Shop,
@@ -218,19 +232,29 @@ def _attempt(
         for name in ("outputs", "logs"):
             os.makedirs(os.path.join(work, name), exist_ok=True)
         texts = _inputs_for(given, scratch)
-        arguments, line, variables = _command(node, texts, outputs, work, scratch, shop)
-        if node.kind == "command" and not distribution.said(node) and shop.rooms.of(node) is None:
+        if split is not None:
+            arguments, line = parallel.command(split, texts, outputs, scratch, os.path.join(shop.python, "python"))
+        else:
+            arguments, line, variables = _command(node, texts, outputs, work, scratch, shop)
+        alone = node.kind in ("command", "trial") and not distribution.said(node)
+        if alone and shop.rooms.of(node) is None:
             start = shop.zygotes.plan(line, files)
     tracking = shop.tracking
     logs = tracking is not None and shop.zygotes.may_log(node, files)
     tags = _tags(node, key.text)
-    run_id = tracking.start(node.title or node.name, tags) if tracking is not None and logs else ""
+    parent = control.parents[node.name.partition("/trials/")[0]]() if node.kind == "trial" and logs else ""
+    run_id = tracking.start(node.title or node.name, tags, parent) if tracking is not None and logs else ""
+    control.tracked[node.name] = run_id
     environment = {**_variables(node, given, outputs, run_id, shop, scratch), **variables}
     if check is None:
         arguments = shop.rooms.enter(node, line, arguments, work, scratch, given, environment)
     with open(os.path.join(folder, "command.txt"), "w", encoding="utf-8") as file:
         file.write(line + "\n")
     running = time.monotonic()
+    over = threading.Event()
+    if split is not None:
+        tell = partial(control.note, node.name)
+        threading.Thread(target=parallel.follow, args=(scratch, over, tell), daemon=True).start()
     try:
         ended = _run(node, arguments, start, work, environment, log, number, shop, control)
     except BaseException:
@@ -239,6 +263,7 @@ def _attempt(
         raise
     finally:
         shop.rooms.leave(node, environment)
+        over.set()
     took = time.monotonic() - running
     exit_code, late = ended.exit_code, ended.late
     if tracking is not None:
@@ -246,16 +271,20 @@ def _attempt(
         if logs:
             tracking.end(run_id, state)
         else:
-            tracking.past(node.title or node.name, tags, took, state)
+            tracking.past(node.title or node.name, tags, took, state, parent)
+    logged = tracking.logged(run_id) if tracking is not None and node.kind == "trial" else {}
+    batches = parallel.summary(scratch) if split is not None else None
     failed = Outcome(
         Status.FAILED,
         time.monotonic() - begun,
         number,
         exit_code,
+        logged=logged,
         key=key.text,
         read=key.read,
         started=begun,
         resources=ended.resources,
+        batches=batches,
     )
     if control.cancelled and exit_code != 0:
         return failed._replace(status=Status.CANCELLED)
@@ -272,8 +301,9 @@ def _attempt(
     for port in ports:
         if (what := _lacking(outputs[port.name], port)) is not None:
             return failed._replace(diagnostic=failures.no_output(node, port.name, log, what))
-    stored = _keep(node, key, made, outputs, folder, took, ended.resources, shop)
-    return _outcome(Status.COMPLETED, node, stored, folder, begun, number, shop, key)
+    about = {"resources": ended.resources, "logged": logged or None, "batches": batches}
+    stored = keep(node, key, made, outputs, folder, took, about, shop)
+    return outcome_of(Status.COMPLETED, node, stored, folder, begun, number, shop, key)
 
 
 class _Ended(NamedTuple):
@@ -373,7 +403,7 @@ def _variables(
     os.makedirs(temporary, exist_ok=True)
     environment.update(
         TMPDIR=temporary,
-        AZUREML_RUN_ID=f"{root}_{node.name}",
+        AZUREML_RUN_ID=f"{root}_{node.name.replace('/trials/', '_')}",
         AZUREML_ROOT_RUN_ID=root,
         AZUREML_EXPERIMENT_NAME=experiment,
         AZUREML_ARM_PROJECT_NAME=experiment,
@@ -390,7 +420,9 @@ def _variables(
 
 
 def _tags(node: Node, key: str) -> dict[str, str]:
-    return {"mlp.step": node.name, "mlp.verb": node.verb, "mlp.component": node.component.name, "mlp.key": key}
+    values = {f"mlp.input.{n}": str(b.value)[:500] for n, b in node.inputs if isinstance(b, Literal)}
+    said = {"mlp.step": node.name, "mlp.verb": node.verb, "mlp.component": node.component.name, "mlp.key": key}
+    return {**said, **(values if node.kind == "trial" else {})}
 
 
 def _lacking(path: str, port: OutputPort) -> str | None:
@@ -401,17 +433,20 @@ def _lacking(path: str, port: OutputPort) -> str | None:
     return None
 
 
-def _keep(
+def keep(
     node: Node,
     key: Key,
     made: str,
     outputs: dict[str, str],
     folder: str,
     took: float,
-    resources: dict[str, Any],
+    more: dict[str, Any],
     shop: Shop,
 ) -> Stored:
-    """Put what a step made where it stays: the cache and the run's folder, or the latter alone. There whole, or not."""
+    """Put what a step made where it stays: the cache and the run's folder, or the latter alone. There whole, or not.
+
+    `more` is what its entry says besides: `resources`, what a trial `logged`, a sweep's `trials`, mini `batches`.
+    """
     trees = {}
     digests = {}
     for port, path in outputs.items():
@@ -425,7 +460,7 @@ def _keep(
         "component": node.component.name,
         "made": now(),
         "parts": key.parts,
-        "resources": resources,
+        **{name: value for name, value in more.items() if value is not None or name == "resources"},
     }
     document = document_of(key.text, digests, trees, took, about)
     for name in ("log.txt", "command.txt"):
@@ -464,7 +499,7 @@ def _move(made: str, folder: str) -> None:
         raise
 
 
-def _outcome(
+def outcome_of(
     status: Status, node: Node, stored: Stored, folder: str, begun: float, attempts: int, shop: Shop, key: Key
 ) -> Outcome:
     ports = ports_of(node)
@@ -488,4 +523,7 @@ def _outcome(
         read=key.read,
         started=begun,
         resources=stored.document.get("resources"),
+        trials=tuple(stored.document.get("trials") or ()),
+        logged=stored.document.get("logged") or {},
+        batches=stored.document.get("batches"),
     )

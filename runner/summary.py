@@ -8,6 +8,9 @@ from mlp_lang.runner.journal import state_of
 from mlp_lang.runner.progress import spell_seconds
 from mlp_lang.runner.resources import spell_bytes
 
+SHOWN = 20
+"""Trials of a sweep that a summary has at most; the record has all."""
+
 
 def summarise(record: Mapping[str, Any], folder: str) -> str:
     """The summary as text, one fact a line; deterministic for a record."""
@@ -33,6 +36,7 @@ def _lines(record: Mapping[str, Any], folder: str) -> Iterator[str]:
             for name, value in step["metrics"].items():
                 if isinstance(value, int | float):
                     yield f"  {step['title']}.{name} = {value:.6g}"
+    yield from _parts(steps)
     gates = [(step, gate) for step in steps for gate in step["gates"]]
     if gates:
         yield ""
@@ -75,6 +79,37 @@ def _lines(record: Mapping[str, Any], folder: str) -> Iterator[str]:
             if known
             else (f"resume   mlp run {file} -o {_shown(folder)} --resume")
         )
+
+
+def _parts(steps: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Trials of sweeps, a line each, the best first, and mini batches of parallel jobs."""
+    for step in steps:
+        trials = step.get("trials") or ()
+        if trials:
+            yield ""
+            yield f"trials of {step['title']}"
+        best_first = sorted(trials, key=lambda t: not t["best"])
+        for trial in best_first[:SHOWN]:
+            found = f"{trial['primary_metric']} = {trial['metric']:.6g}" if trial["metric"] is not None else "no metric"
+            said = ", ".join(f"{name} = {spell_value(value)}" for name, value in trial["values"].items())
+            mark = "best" if trial["best"] else trial["status"]
+            yield f"  {mark:<9}  {step['title']}/{trial['number']}  {found}  {said}"
+        if len(trials) > SHOWN:
+            yield f"  and {len(trials) - SHOWN} more"
+    counted = [step for step in steps if step.get("batches")]
+    if counted:
+        yield ""
+        yield "mini batches"
+    for step in counted:
+        batches = step["batches"]
+        words = [f"{batches['total']} mini batches", *[f"{batches['failed']} failed"] * bool(batches["failed"])]
+        words += [f"{batches['retried']} tried again"] * bool(batches["retried"])
+        yield f"  {step['title']}: {', '.join(words)}; {batches['rows']} results of {batches['items']} items"
+
+
+def spell_value(value: Any) -> str:
+    """A searched value as people read it."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _used(steps: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -16,7 +16,7 @@ class TableError(Exception):
 
 def read(path: str) -> Any:
     """The rows. Raises TableError."""
-    import pandas as pd  # type: ignore[import-untyped]
+    import pandas as pd
 
     if not os.path.isdir(path):
         return _file(path, _reader_of(path), {})

@@ -61,23 +61,31 @@ class Tracking:
         except OSError as error:
             self._give_up(str(error))
 
-    def start(self, name: str, tags: Mapping[str, str]) -> str:
-        """A new run for a step, nested in the pipeline's; empty if there is no tracking."""
+    def start(self, name: str, tags: Mapping[str, str], parent: str = "") -> str:
+        """A new run for a step, nested in another, else in the pipeline's; empty if there is no tracking."""
         with self._lock:
             self._begin()
             self._opened()
-            return str(self._ask({"do": "start", "name": name, "tags": dict(tags)}).get("run_id", ""))
+            return str(self._ask({"do": "start", "name": name, "tags": dict(tags), "parent": parent}).get("run_id", ""))
 
-    def end(self, run_id: str, status: str) -> None:
-        """End a run as FINISHED, FAILED or KILLED."""
+    def end(self, run_id: str, status: str, metrics: Mapping[str, float] | None = None) -> None:
+        """End a run as FINISHED, FAILED or KILLED; `metrics` are logged to it before."""
         if run_id:
             with self._lock:
-                self._ask({"do": "end", "run_id": run_id, "status": status})
+                self._ask({"do": "end", "run_id": run_id, "status": status, "metrics": dict(metrics or {})})
 
-    def past(self, name: str, tags: Mapping[str, str], seconds: float, status: str) -> None:
+    def logged(self, run_id: str) -> dict[str, list[float]]:
+        """By metric all values that a run has logged, in order."""
+        if not run_id:
+            return {}
+        with self._lock:
+            found = self._ask({"do": "logged", "run_id": run_id}).get("logged", {})
+        return {str(name): [float(value) for value in values] for name, values in found.items()}
+
+    def past(self, name: str, tags: Mapping[str, str], seconds: float, status: str, parent: str = "") -> None:
         """A step that ended now and could not log: told of at the end, so that it need not wait for MLflow to start."""
         ended = int(time.time() * 1000)
-        run = {"do": "past", "name": name, "tags": dict(tags), "status": status, "ended": ended}
+        run = {"do": "past", "name": name, "tags": dict(tags), "status": status, "ended": ended, "parent": parent}
         with self._lock:
             self._past.append({**run, "started": ended - int(seconds * 1000)})
 

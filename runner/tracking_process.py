@@ -29,6 +29,8 @@ def main() -> None:
                 reply = {"error": "not open"}
             elif request["do"] == "start":
                 reply = session.start(request)
+            elif request["do"] == "logged":
+                reply = session.logged(request)
             elif request["do"] == "past":
                 reply = session.past(request)
             else:
@@ -93,12 +95,12 @@ class Session:
         return {"run_id": self.parent, "experiment_id": self.experiment}
 
     def start(self, request: dict[str, Any]) -> dict[str, str]:
-        run = self._create(request["name"], self._nested(request["tags"]))
+        run = self._create(request["name"], self._nested(request))
         self.running.add(run)
         return {"run_id": run}
 
     def past(self, request: dict[str, Any]) -> dict[str, str]:
-        run = self._create(request["name"], self._nested(request["tags"]), request["started"])
+        run = self._create(request["name"], self._nested(request), request["started"])
         self.client.set_terminated(run, request["status"], request["ended"])
         return {}
 
@@ -110,13 +112,21 @@ class Session:
         self.running.discard(run)
         return {}
 
+    def logged(self, request: dict[str, Any]) -> dict[str, Any]:
+        run = request["run_id"]
+        found = {}
+        for name in self.client.get_run(run).data.metrics:
+            history = self.client.get_metric_history(run, name)
+            found[name] = [m.value for m in sorted(history, key=lambda m: (m.step, m.timestamp))]
+        return {"logged": found}
+
     def abandon(self) -> None:
         """The runner is gone: what is still open was killed."""
         for run in self.running:
             self.client.set_terminated(run, "KILLED")
 
-    def _nested(self, tags: dict[str, str]) -> dict[str, str]:
-        return {**tags, "mlflow.parentRunId": self.parent}
+    def _nested(self, request: dict[str, Any]) -> dict[str, str]:
+        return {**request["tags"], "mlflow.parentRunId": request.get("parent") or self.parent}
 
     def _create(self, name: str, tags: dict[str, str], started: int | None = None) -> str:
         run = self.client.create_run(self.experiment, start_time=started, run_name=name, tags=tags)

@@ -14,6 +14,7 @@ from mlp_lang.cli.output import missing, sentence
         "mlp logs income-3              the logs of all steps, each line under its step's name",
         "mlp logs income-3 model        of one step, as it printed it",
         "mlp logs out model split -f    of two, as they come, until they have ended",
+        "mlp logs income-3 tuned/4      of trial 4 of a sweep, or of mini batch 4 of a parallel job",
         codes="0 fine, 2 there is no such run or step, 130 interrupted",
     ),
 )

@@ -14,7 +14,7 @@ component add: command {
   output n: string
   output out: file
   output again: bool
-  environment = "azureml:any:1"
+  environment = image("any")
   command = \"\"\"
     echo one more than ${i}
     echo $((${i} + 1)) | tee ${n} > ${out}
@@ -27,7 +27,7 @@ component read: command {
   param t: mltable?
   param s: string?
   output out: file
-  environment = "azureml:any:1"
+  environment = image("any")
   command = \"\"\"
     true > ${out}
     $[[cat ${f} >> ${out}]]
@@ -41,7 +41,7 @@ component put: command {
   output o: string
   output d: folder
   output t: mltable
-  environment = "azureml:any:1"
+  environment = image("any")
   command = \"\"\"
     echo ${s} > ${o}
     echo paths: > ${t}/MLTable
@@ -52,14 +52,14 @@ component put: command {
 component copy: command {
   param t: mltable
   output out: mltable
-  environment = "azureml:any:1"
+  environment = image("any")
   command = "cp ${t}/* ${out}"
 }
 
 component divide: command {
   param by: string
   output out: file
-  environment = "azureml:any:1"
+  environment = image("any")
   command = "echo $((12 / ${by})) > ${out}"
 }
 """

@@ -225,7 +225,7 @@ pipeline count {
       py_files = ["helper.py"]
       files = ["words.txt"]
       args = "--rows ${rows} --out ${out}"
-      environment = "azureml:spark:1"
+      environment = image("any")
       conf = {
         "spark.driver.cores": 1,
         "spark.driver.memory": "1g",

@@ -391,7 +391,7 @@ def test_a_condition_that_is_none(go: Go, tmp_path: Path) -> None:
     odd = """
 component odd: command {
   output said: bool
-  environment = "azureml:any:1"
+  environment = image("any")
   command = "echo perhaps > ${said}"
 }
 """
@@ -478,7 +478,7 @@ def test_a_component_in_a_file_that_is_a_pipeline(go: Go, tmp_path: Path) -> Non
 type: command
 inputs: {i: {type: string}}
 outputs: {out: {type: uri_file}}
-environment: azureml:any:1
+environment: {image: any}
 command: echo $((${{inputs.i}} * 2)) > ${{outputs.out}}
 """
     (tmp_path / "double.yml").write_text(f"name: double\n{job.lstrip()}")
@@ -510,7 +510,7 @@ jobs:
 TOLD = """
 component tell: command {
   output out: file
-  environment = "azureml:any:1"
+  environment = image("any")
   command = "echo $WHO > ${out}"
 }
 pipeline told {
@@ -597,7 +597,7 @@ outputs:
   n: {type: string, is_control: true}
   again: {type: boolean, is_control: true}
   out: {type: uri_file}
-environment: azureml:any:1
+environment: {image: any}
 command: >-
   echo $((${{inputs.i}} + 1)) | tee ${{outputs.n}} > ${{outputs.out}};
   test ${{inputs.i}} -lt 2 && echo true > ${{outputs.again}} || echo false > ${{outputs.again}}

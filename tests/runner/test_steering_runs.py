@@ -53,7 +53,7 @@ SLOW = """
 component slow: command {{
   param i: string
   output n: string
-  environment = "azureml:any:1"
+  environment = image("any")
   deterministic = false
   command = \"\"\"
     echo ${{i}} >> {folder}/ran
@@ -82,7 +82,7 @@ READ_ON = """
 component read_on: command {
   param i: string
   output n: string
-  environment = "azureml:any:1"
+  environment = image("any")
   command = "echo ${i} > ${n}"
 }
 """

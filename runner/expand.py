@@ -24,6 +24,7 @@ from mlp_lang.compiler.graph import (
     Node,
     OutputPort,
     PipelineInput,
+    PipelineOutput,
     Run,
     Template,
     Value,
@@ -53,6 +54,7 @@ class Turn(NamedTuple):
 
 def flatten(graph: Graph) -> tuple[Graph, list[Diagnostic]]:
     """The Graph without pipelines as nodes; errors mean that it is not to be run."""
+    graph = _with_stage(graph)
     if not any(n.kind == "pipeline" or n.control is not None for n in graph.nodes):
         nodes = tuple(with_task(node) for node in graph.nodes)
         return (
@@ -72,6 +74,24 @@ def flatten(graph: Graph) -> tuple[Graph, list[Diagnostic]]:
         outputs=tuple(outputs),
     )
     return flattened, flat.diagnostics
+
+
+def _with_stage(graph: Graph) -> Graph:
+    """A job that runs a pipeline component instead of stages, as one whose only stage is that component."""
+    component = graph.component
+    if component is None or component.origin == "registered":
+        return graph
+    given = {i.parameter.name for i in graph.inputs}
+    inputs = tuple((p.name, FromInput(p.name)) for p in component.inputs if p.name in given)
+    node = Node(component.name, component.name, "step", "pipeline", component, inputs, span=graph.span)
+    said = {o.name: o for o in graph.outputs}
+    outputs = tuple(
+        said[p.name]._replace(source=FromNode(node.name, p.name))
+        if p.name in said
+        else PipelineOutput(p.name, p.type, p.azure_type, FromNode(node.name, p.name))
+        for p in component.outputs
+    )
+    return graph._replace(nodes=(node,), outputs=outputs, component=None)
 
 
 def turn(loop: Node, label: str, given: Mapping[str, Binding], graph: Graph) -> Turn:

@@ -96,6 +96,34 @@ def test_values_arrive_whole_and_spelled_as_azure_spells_them(go: Go, place: Pat
     ]
 
 
+def test_a_job_that_runs_a_pipeline_component_runs_what_the_component_holds(go: Go, tmp_path: Path) -> None:
+    (tmp_path / "inner.yml").write_text("""
+$schema: https://azuremlschemas.azureedge.net/latest/pipelineComponent.schema.json
+type: pipeline
+name: greeting
+inputs: {word: {type: string, default: hello}, whom: {type: string, default: you}}
+outputs: {said: {type: uri_file}}
+jobs:
+  say:
+    type: command
+    command: echo ${{inputs.word}} ${{inputs.whom}} > ${{outputs.said}}
+    environment: {image: any}
+    inputs: {word: "${{parent.inputs.word}}", whom: "${{parent.inputs.whom}}"}
+    outputs: {said: "${{parent.outputs.said}}"}
+""")
+    file = tmp_path / "job.yml"
+    file.write_text("""
+$schema: https://azuremlschemas.azureedge.net/latest/pipelineJob.schema.json
+type: pipeline
+component: inner.yml
+inputs: {word: good day}
+""")
+    result = start(go, file)
+    assert states(result) == {"greeting.say": "completed"}
+    assert output(result, "greeting.say", "said").read_text() == "good day you\n"
+    assert Path(result.folder, "outputs", "said").read_text() == "good day you\n"
+
+
 # --- what stands alone --------------------------------------------------------------------------------------------
 
 JOB = """

@@ -233,6 +233,8 @@ def _bindings(node: Node) -> list[Binding]:
         found += [p for p in binding.parts if not isinstance(p, str)] if isinstance(binding, Template) else [binding]
     if node.deployment is not None:
         found.append(node.deployment.model)
+    if node.control is not None:
+        found += [binding for binding in (node.control.condition, node.control.items) if binding is not None]
     return found
 
 

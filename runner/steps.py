@@ -286,7 +286,7 @@ def _attempt(
         resources=ended.resources,
         batches=batches,
     )
-    if control.cancelled and exit_code != 0:
+    if control.cancelled and (exit_code != 0 or late):  # told to stop, however it took that
         return failed._replace(status=Status.CANCELLED)
     if ended.beyond is not None:
         return failed._replace(diagnostic=failures.out_of_memory(node, log, ended.beyond, shop.watch.limit))

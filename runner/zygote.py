@@ -39,17 +39,27 @@ class Zygote:
         self._checked = -1  # modules at the last look for threads
         self._spoiled = ""
         self._libc = ctypes.CDLL(None)
+        self._woken, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._children: set[int] = set()  # that run, or have ended and are not told
         self._main = {name: value for name, value in vars(sys.modules["__main__"]).items() if name[:2] == "__"}
 
     def serve(self) -> "tuple[dict[str, Any], dict[str, object]] | None":
         """Until the other end closes: None then; in a child what it is to run, and what its `__main__` starts with."""
         gc.disable()  # importing makes no garbage worth looking for
+        signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)  # a signal just before `select` must end it, too
         signal.signal(signal.SIGCHLD, lambda *_: self._tell_ended())  # also in the middle of an import
         signal.signal(signal.SIGTERM, lambda *_: None if self._children else os._exit(0))
         while True:
-            if not select.select([self._channel], [], [], 0 if self._pending else None)[0]:
-                self._import(self._pending.pop(0))
+            there: list[Any] = select.select(
+                list[Any]([self._channel, self._woken]), [], [], 0 if self._pending else None
+            )[0]
+            if self._woken in there:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(self._woken, 4096)
+                self._tell_ended()
+            if self._channel not in there:
+                if self._pending:
+                    self._import(self._pending.pop(0))
                 continue
             received = self._receive()
             if received is None:  # the runner is gone: its warden ends the children, each with time to tidy up
@@ -116,6 +126,7 @@ class Zygote:
         known, tell = os.pipe()
         child = os.fork()
         if child == 0:
+            signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             self._libc.prctl(_DIE_WITH_PARENT, signal.SIGKILL)  # a child nobody could tell of must not live on
@@ -126,7 +137,7 @@ class Zygote:
                 os._exit(1)  # the zygote is gone
             os.dup2(log, 1)
             os.dup2(log, 2)
-            for number in {ready, told, known, log, self._channel.detach()}:
+            for number in {ready, told, known, log, self._woken, self._wake, self._channel.detach()}:
                 os.close(number)
             return True
         self._children.add(child)
@@ -145,8 +156,11 @@ class Zygote:
         """Say which children have ended, and leave them zombies: their numbers stay taken until they are reaped."""
         for child in list(self._children):
             found = os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            if found is not None and child in self._children:  # else told meanwhile, by the handler
-                self._children.remove(child)
+            if found is not None:
+                try:
+                    self._children.remove(child)
+                except KeyError:
+                    continue  # told meanwhile, by the handler
                 code = found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
                 self._send({"ended": child, "code": code})
 

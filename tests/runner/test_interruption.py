@@ -28,6 +28,7 @@ print(result.status)
 sys.exit(result.exit_code)
 """
 STUBBORN = "trap '' TERM; "
+POLITE = "trap 'exit 0' TERM; "
 
 
 def pipeline(folder: Path, stubborn: str = "") -> Graph:
@@ -93,7 +94,7 @@ def resumed(go: Go, folder: Path) -> RunResult:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("stubborn", ["", STUBBORN])
+@pytest.mark.parametrize("stubborn", ["", STUBBORN, POLITE])
 def test_a_signal_stops_every_step_and_the_run_can_be_resumed(
     go: Go, tmp_path: Path, number: signal.Signals, stubborn: str
 ) -> None:

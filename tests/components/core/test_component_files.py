@@ -16,6 +16,7 @@ from .conftest import COMPONENTS, ROOT
 
 FILES = [
     "prepare/tabular/split",
+    "prepare/tabular/validate",
     "prepare/sklearn/dataset",
     "train/sklearn",
     "evaluate/sklearn/classification",

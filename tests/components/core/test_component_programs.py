@@ -43,6 +43,17 @@ PROGRAMS = {
     "split by strata": "  prepare s using tabular.split {\n    table = people\n    stratify = true\n  }\n",
     "split by group": '  prepare s using tabular.split {\n    table = people\n    group = "work"\n  }\n',
     "split by time": '  prepare s using tabular.split {\n    table = people\n    time = "age"\n  }\n',
+    "validate": """
+  prepare s using tabular.validate {
+    table = people
+    on_violation = "drop"
+    batch_rows = 10000
+  }
+
+  prepare t using tabular.split {
+    table = s.valid
+  }
+""",
 }
 # stage `s` between private data and a release: its settings, and what is said of it
 STABILITY = [
@@ -50,6 +61,8 @@ STABILITY = [
     ("tabular.split", "train", "stratify = true", ["MLP0506"]),
     ("tabular.split", "train", 'group = "work"', ["MLP0506"]),
     ("tabular.split", "train", 'time = "age"', ["MLP0506"]),
+    ("tabular.validate", "valid", "", []),
+    ("tabular.validate", "valid", 'on_violation = "drop"', ["MLP0506"]),
 ]
 
 

@@ -144,7 +144,7 @@ def _guess(frame: pd.DataFrame) -> pd.DataFrame:
 
 def typed(frame: pd.DataFrame, facts: Facts, path: Path) -> pd.DataFrame:
     """Columns in the schema's order (unknown ones after them) and of the schema's types."""
-    missing = [name for name in facts.columns if name not in frame.columns and name in _needed(facts)]
+    missing = [name for name in facts.columns if name not in frame.columns and name in needed(facts)]
     if missing:
         raise Refusal(f"table {path} lacks the column {missing[0]!r} of the schema")
     ordered = [name for name in facts.columns if name in frame.columns]
@@ -156,7 +156,7 @@ def typed(frame: pd.DataFrame, facts: Facts, path: Path) -> pd.DataFrame:
     return pd.DataFrame(typed, index=frame.index)
 
 
-def _needed(facts: Facts) -> set[str]:
+def needed(facts: Facts) -> set[str]:
     """Columns without which a step cannot do its work."""
     return {*facts.required, *(facts.features or ()), *facts.sensitive, *([facts.label] if facts.label else [])}
 

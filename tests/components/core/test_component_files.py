@@ -17,6 +17,7 @@ from .conftest import COMPONENTS, ROOT
 FILES = [
     "prepare/tabular/split",
     "prepare/tabular/validate",
+    "prepare/tabular/clean",
     "prepare/sklearn/dataset",
     "train/sklearn",
     "evaluate/sklearn/classification",

@@ -54,6 +54,15 @@ PROGRAMS = {
     table = s.valid
   }
 """,
+    "clean": """
+  prepare s using tabular.clean {
+    table = people
+    fill = { hours: 40, work: "Private" }
+    impute = "median"
+    clip_iqr = 1.5
+    drop_duplicates = true
+  }
+""",
 }
 # stage `s` between private data and a release: its settings, and what is said of it
 STABILITY = [
@@ -63,6 +72,12 @@ STABILITY = [
     ("tabular.split", "train", 'time = "age"', ["MLP0506"]),
     ("tabular.validate", "valid", "", []),
     ("tabular.validate", "valid", 'on_violation = "drop"', ["MLP0506"]),
+    ("tabular.clean", "cleaned", "clip_bounds = true", []),
+    ("tabular.clean", "cleaned", 'fill = { work: "Private" }', []),
+    ("tabular.clean", "cleaned", 'impute = "mean"', ["MLP0506"]),
+    ("tabular.clean", "cleaned", "clip_iqr = 1.5", ["MLP0506"]),
+    ("tabular.clean", "cleaned", "clip_quantile = 0.01", ["MLP0506"]),
+    ("tabular.clean", "cleaned", "drop_duplicates = true", ["MLP0506"]),
 ]
 
 

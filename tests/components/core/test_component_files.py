@@ -18,6 +18,7 @@ FILES = [
     "prepare/tabular/split",
     "prepare/tabular/validate",
     "prepare/tabular/clean",
+    "prepare/tabular/encode",
     "prepare/sklearn/dataset",
     "train/sklearn",
     "evaluate/sklearn/classification",

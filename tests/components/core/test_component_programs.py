@@ -63,6 +63,14 @@ PROGRAMS = {
     drop_duplicates = true
   }
 """,
+    "encode": """
+  prepare s using tabular.encode {
+    table = people
+    categories = "one_hot"
+    ordinal = ["grade"]
+    numbers = "standard"
+  }
+""",
 }
 # stage `s` between private data and a release: its settings, and what is said of it
 STABILITY = [

@@ -6,7 +6,7 @@ and 1 equals 1.0 in an enum.
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -58,12 +58,12 @@ def violations(frame: pd.DataFrame, facts: Facts) -> list[Violation]:
     return found
 
 
-def _column(cells: pd.Series, rules: dict[str, Any], private: bool) -> list[Violation]:
+def broken(cells: pd.Series, rules: dict[str, Any]) -> Iterator[tuple[str, np.ndarray]]:
+    """Each rule of a column that some cell breaks, and where. Raises Refusal for a keyword that is not known."""
     unknown = [keyword for keyword in rules if keyword not in RULES and keyword not in ANNOTATIONS]
     if unknown:
         supported = ", ".join(RULES)
         raise Refusal(f"the schema of column {cells.name!r} has the keyword {unknown[0]!r}; supported are {supported}")
-    found = []
     fast = cells.dtype.kind in "iuf" if isinstance(cells.dtype, np.dtype) else False
     codes, values = (None, None) if fast else _distinct(cells)
     for keyword, expected in rules.items():
@@ -74,12 +74,16 @@ def _column(cells: pd.Series, rules: dict[str, Any], private: bool) -> list[Viol
         else:
             assert codes is not None and values is not None
             wrong = np.array([not RULES[keyword](value, expected) for value in values], dtype=bool)[codes]
-        count = int(wrong.sum())
-        if count:
-            rule = f"{keyword} {expected}" if keyword not in ("enum", "pattern") else keyword
-            first = int(wrong.argmax())
-            place = (None, None) if private else (first + 1, _plain(cells.iloc[first]))
-            found.append(Violation(str(cells.name), rule, count, *place))
+        if wrong.any():
+            yield f"{keyword} {expected}" if keyword not in ("enum", "pattern") else keyword, wrong
+
+
+def _column(cells: pd.Series, rules: dict[str, Any], private: bool) -> list[Violation]:
+    found = []
+    for rule, wrong in broken(cells, rules):
+        first = int(wrong.argmax())
+        place = (None, None) if private else (first + 1, _plain(cells.iloc[first]))
+        found.append(Violation(str(cells.name), rule, int(wrong.sum()), *place))
     return found
 
 

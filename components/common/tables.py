@@ -40,7 +40,7 @@ def read(path: Path | str, facts: Facts | None = None) -> pd.DataFrame:
         raise Refusal(f"table {path}: {error.strerror or error}") from None
     if frame.empty:
         raise Refusal(f"table {path} has no rows")
-    return frame if facts is None or not facts.columns else _typed(frame, facts, path)
+    return frame if facts is None or not facts.columns else typed(frame, facts, path)
 
 
 def write_parquet(frame: pd.DataFrame, path: Path | str) -> None:
@@ -73,13 +73,11 @@ def _read_csv(content: bytes, path: Path, facts: Facts | None) -> pd.DataFrame:
     if not text.strip():
         raise Refusal(f"table {path} is empty")
     first = text.splitlines()[0]
-    separator = "," if "," in first else next((s for s in ";\t" if s in first), ",")
-    cells = [cell.strip() for cell in next(csv.reader([first], delimiter=separator, skipinitialspace=True))]
-    names = _names(cells, path, facts)
-    lines = _lines(text, separator, path)
-    if names is None:
-        names, lines = cells, lines[1:]
-    _check_names(names, path)
+    cells, known = header(first, path, facts)
+    names = known or cells
+    lines = _lines(text, separator_of(first), path)
+    if known is None:
+        lines = lines[1:]
     for number, line in enumerate(lines, start=1):
         if len(line) != len(names):
             raise Refusal(f"table {path} has {len(line)} cells in row {number}, its other rows have {len(names)}")
@@ -102,6 +100,22 @@ def _lines(text: str, separator: str, path: Path) -> list[list[str]]:
         raise Refusal(f"table {path} is not well-formed CSV in line {reader.line_num}: {error}") from None
 
 
+def separator_of(first: str) -> str:
+    """The separator of a CSV file by its first line."""
+    return "," if "," in first else next((s for s in ";\t" if s in first), ",")
+
+
+def header(first: str, path: Path, facts: Facts | None) -> tuple[list[str], list[str] | None]:
+    """The cells of a CSV file's first line, and the names of its columns if that line is a row and no header."""
+    cells = [cell.strip() for cell in next(csv.reader([first], delimiter=separator_of(first), skipinitialspace=True))]
+    known = _names(cells, path, facts)
+    names = known or cells
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise Refusal(f"table {path} has more than one column {twice[0]!r}")
+    return cells, known
+
+
 def _names(cells: list[str], path: Path, facts: Facts | None) -> list[str] | None:
     """The columns' names for a file without header, None for one with."""
     known = list(facts.columns) if facts is not None else []
@@ -116,12 +130,6 @@ def _names(cells: list[str], path: Path, facts: Facts | None) -> list[str] | Non
     return known
 
 
-def _check_names(names: list[str], path: Path) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise Refusal(f"table {path} has more than one column {twice[0]!r}")
-
-
 def _guess(frame: pd.DataFrame) -> pd.DataFrame:
     """Numbers where every cell that is not missing is one; for tables of which no schema is known."""
     for name in frame.columns:
@@ -134,9 +142,9 @@ def _guess(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def _typed(frame: pd.DataFrame, facts: Facts, path: Path) -> pd.DataFrame:
+def typed(frame: pd.DataFrame, facts: Facts, path: Path) -> pd.DataFrame:
     """Columns in the schema's order (unknown ones after them) and of the schema's types."""
-    missing = [name for name in facts.columns if name not in frame.columns and name in _needed(facts)]
+    missing = [name for name in facts.columns if name not in frame.columns and name in needed(facts)]
     if missing:
         raise Refusal(f"table {path} lacks the column {missing[0]!r} of the schema")
     ordered = [name for name in facts.columns if name in frame.columns]
@@ -148,7 +156,7 @@ def _typed(frame: pd.DataFrame, facts: Facts, path: Path) -> pd.DataFrame:
     return pd.DataFrame(typed, index=frame.index)
 
 
-def _needed(facts: Facts) -> set[str]:
+def needed(facts: Facts) -> set[str]:
     """Columns without which a step cannot do its work."""
     return {*facts.required, *(facts.features or ()), *facts.sensitive, *([facts.label] if facts.label else [])}
 
@@ -169,7 +177,7 @@ def _convert(cells: pd.Series, column: Column, label: bool) -> pd.Series:
             cells = cells.map(lambda cell: WORDS.get(cell, cell) if isinstance(cell, str) else cell).astype(object)
             return cells.astype(bool) if cells.map(lambda cell: isinstance(cell, bool)).all() else cells
         case Kind.MIXED if vocabulary:
-            spelled = {_spell(x): x for x in vocabulary}
+            spelled = {spell(x): x for x in vocabulary}
             return cells.map(lambda cell: spelled.get(cell, cell) if isinstance(cell, str) else cell).astype(object)
     if label and column.categories is not None:
         bare = {f"{x}.": x for x in vocabulary if f"{x}." not in vocabulary}
@@ -208,5 +216,6 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _spell(value: Any) -> str:
+def spell(value: Any) -> str:
+    """A member of a vocabulary as a CSV file spells it."""
     return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)

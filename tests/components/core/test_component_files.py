@@ -10,16 +10,24 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from common import metrics
 
 from .conftest import COMPONENTS, ROOT
 
 FILES = [
     "prepare/tabular/split",
+    "prepare/tabular/validate",
+    "prepare/tabular/clean",
+    "prepare/tabular/encode",
     "prepare/sklearn/dataset",
     "train/sklearn",
     "evaluate/sklearn/classification",
     "evaluate/sklearn/regression",
 ]
+METRICS = {
+    "evaluate/sklearn/classification": metrics.CLASSIFICATION,
+    "evaluate/sklearn/regression": metrics.REGRESSION,
+}
 FILLED_BY_COMPILER = {"facts", "gates"}
 
 
@@ -64,12 +72,9 @@ def test_the_environment_has_ranges_for_everything(folder: str) -> None:
     assert all(">=" in package for package in packages)
 
 
-@pytest.mark.parametrize(("folder", "module"), [(f, m) for f in FILES[3:] for m in ("metrics",)])
-def test_the_metrics_that_gates_may_name_are_those_that_are_computed(folder: str, module: str) -> None:
-    from common import metrics
-
-    known = {"classification": metrics.CLASSIFICATION, "regression": metrics.REGRESSION}[folder.rsplit("/", 1)[-1]]
-    assert tuple(document(folder)["mlp"]["metrics"]) == known
+@pytest.mark.parametrize("folder", METRICS)
+def test_the_metrics_that_gates_may_name_are_those_that_are_computed(folder: str) -> None:
+    assert tuple(document(folder)["mlp"]["metrics"]) == METRICS[folder]
 
 
 def imported(file: Path) -> set[str]:

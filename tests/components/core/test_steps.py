@@ -185,6 +185,20 @@ def test_an_error_over_private_rows_is_told_without_its_message(step: Step, tmp_
     assert ">50K" not in said
 
 
+@pytest.mark.parametrize(
+    ("way", "column", "apart"), [("--group", "grade", True), ("--time", "age", True), ("--stratify", "grade", False)]
+)
+def test_a_split_by_a_column(step: Step, tmp_path: Path, way: str, column: str, apart: bool) -> None:
+    facts = put(tmp_path / "facts.json", PEOPLE)
+    people(tmp_path / "people")
+    given = ("--table", "people", "--facts", facts, way, column, "--test-size", "0.3")
+    succeeded(step(SPLIT, *given, "--train", "train", "--test", "test"))
+    train, test = (pd.read_parquet(tmp_path / name)[column] for name in ("train", "test"))
+    assert len(train) + len(test) == 300
+    assert set(train).isdisjoint(test) == apart
+    assert column != "age" or train.max() < test.min()
+
+
 def test_wrong_rows_stop_the_split_and_leave_no_output(step: Step, tmp_path: Path) -> None:
     facts = put(tmp_path / "facts.json", {**PEOPLE, "private": PRIVATE})
     (tmp_path / "people").write_text("16, 1, Private, 1, true, Male, >50K\n" * 5, encoding="utf-8")

@@ -6,32 +6,49 @@ On private data the split is 1-stable, that is, neighbouring tables give parts o
 - add_remove: by a coin for each row, thrown by a hash of seed and row (and, for equal rows, of how many came before),
   so that no coin depends on any other row nor on where a row stands.
 
-A stratified split is neither, and is refused there.
+A split by strata, by groups or by time is neither, and is refused there: a row's part depends on the others.
 """
 
 import argparse
 import hashlib
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from common import entry, rows, tables
+from common import entry, rows, tables, tracking
 from common import facts as facts_of
 from common.facts import Facts
+
+
+class Ways(NamedTuple):
+    """The columns that a split goes by; at most one may be named."""
+
+    stratify: str | None = None
+    group: str | None = None
+    time: str | None = None
+
+    def chosen(self) -> dict[str, str]:
+        """The ways that are taken, by name."""
+        return {name: column for name, column in self._asdict().items() if column}
 
 
 def main(options: argparse.Namespace) -> None:
     facts = facts_of.load(options.facts)
     table = tables.read(options.table, facts)
     rows.check(table, facts)
-    tested = choose(table, options.test_size, options.seed, stratum(options.stratify, facts), facts)
+    ways = Ways(stratum(options.stratify, facts), options.group, options.time)
+    tested = choose(table, options.test_size, options.seed, ways, facts)
     if tested.all() or not tested.any():
         raise entry.Refusal(f"a part of the split of {len(table)} rows is empty; change test_size or give more rows")
     tables.write_parquet(table[~tested], options.train)
     tables.write_parquet(table[tested], options.test)
-    print(f"train {int((~tested).sum())} rows, test {int(tested.sum())} rows")
+    sizes = {"train_rows": int((~tested).sum()), "test_rows": int(tested.sum())}
+    with tracking.run() as log:
+        log.parameters({"test_size": options.test_size, "seed": options.seed, **ways.chosen()})
+        log.metrics(sizes)
+    print(f"train {sizes['train_rows']} rows, test {sizes['test_rows']} rows")
 
 
 def stratum(text: str | None, facts: Facts | None) -> str | None:
@@ -49,19 +66,27 @@ def stratum(text: str | None, facts: Facts | None) -> str | None:
     return str(given)
 
 
-def choose(table: pd.DataFrame, share: float, seed: int, stratify: str | None, facts: Facts | None) -> np.ndarray:
+def choose(table: pd.DataFrame, share: float, seed: int, ways: Ways, facts: Facts | None) -> np.ndarray:
     """True for the rows of the test part, in the table's order."""
     if not 0 < share < 1:
         raise entry.Refusal(f"test_size must lie between 0 and 1, found {share}")
     if seed < 0:
         raise entry.Refusal(f"seed must not be negative, found {seed}")
     private = facts.private if facts is not None else None
-    if stratify:
+    chosen = ways.chosen()
+    if len(chosen) > 1:
+        raise entry.Refusal(f"a split goes one way, found {' and '.join(chosen)}; leave out all but one")
+    for way, column in chosen.items():
         if private is not None:
-            raise entry.Refusal("a stratified split of private data is not 1-stable; leave out stratify")
-        if stratify not in table.columns:
-            raise entry.Refusal(f"the table has no column {stratify!r} to stratify by")
-        return by_stratum(table[stratify], share, seed)
+            raise entry.Refusal(f"a split of private data by {way} is not 1-stable; leave out {way}")
+        if column not in table.columns:
+            raise entry.Refusal(f"the table has no column {column!r} for {way}; name one of its columns")
+    if ways.stratify:
+        return by_stratum(table[ways.stratify], share, seed)
+    if ways.group:
+        return by_group(table[ways.group], share, seed)
+    if ways.time:
+        return by_time(table[ways.time], share)
     if private is not None and private.neighbours == "add_remove":
         return by_coin(table, share, seed)
     return by_position(len(table), share, seed)
@@ -105,12 +130,43 @@ def by_stratum(strata: pd.Series, share: float, seed: int) -> np.ndarray:
     return tested
 
 
+def by_group(groups: pd.Series, share: float, seed: int) -> np.ndarray:
+    """Whole groups in a seeded order, as many as come nearest to `share` of the rows; missing is one group."""
+    codes, _ = pd.factorize(groups, use_na_sentinel=False)
+    sizes = np.bincount(codes)
+    if len(sizes) < 2:
+        raise entry.Refusal(f"all rows are of one group of {groups.name!r}; group by a column with more values")
+    order = np.random.default_rng(seed).permutation(len(sizes))
+    off = np.abs(np.cumsum(sizes[order])[:-1] - share * len(codes))  # all groups would leave none to train on
+    return np.isin(codes, order[: int(off.argmin()) + 1])
+
+
+def by_time(moments: pd.Series, share: float) -> np.ndarray:
+    """The latest `share` of the rows, and every row of the earliest moment among them: none is in both parts."""
+    when = moments if pd.api.types.is_numeric_dtype(moments.dtype) else _instants(moments)
+    absent = int(when.isna().sum())
+    if absent:
+        raise entry.Refusal(
+            f"{absent} rows have no moment in {moments.name!r}; give numbers or ISO 8601 text, 2024-01-31T12:00 for one"
+        )
+    count = max(1, round(share * len(when)))
+    boundary = when.sort_values().iloc[len(when) - count]
+    return np.asarray(when >= boundary, dtype=bool)
+
+
+def _instants(moments: pd.Series) -> pd.Series:
+    """Moments as UTC, one without an offset taken as UTC; what is none is missing."""
+    return pd.to_datetime(moments, utc=True, format="ISO8601", errors="coerce")
+
+
 if __name__ == "__main__":
     arguments = entry.parser("Split a table into a training and a test part.")
     arguments.add_argument("--table", type=Path, required=True)
     arguments.add_argument("--test-size", type=float, default=0.2)
     arguments.add_argument("--seed", type=int, default=0)
     arguments.add_argument("--stratify")
+    arguments.add_argument("--group")
+    arguments.add_argument("--time")
     arguments.add_argument("--facts", type=Path)
     arguments.add_argument("--train", type=Path, required=True)
     arguments.add_argument("--test", type=Path, required=True)

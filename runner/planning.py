@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from mlp_lang.compiler.graph import Graph, Node
 from mlp_lang.compiler.order import sort
 from mlp_lang.dsl.diagnostics import Diagnostic, Severity
-from mlp_lang.runner import environment, failures, serving, sweep
+from mlp_lang.runner import environment, failures, serving
 from mlp_lang.runner.asked import forced, laid_out, unrunnable, with_turns
 from mlp_lang.runner.bindings import BindingError, given_inputs, settled, sources
 from mlp_lang.runner.content import Memory, digest_text
@@ -213,6 +213,8 @@ class Planner:
             entry = next(last_entries(self.home, self.graph.name, node.name), {})
             seconds = entry.get("seconds")
         if node.kind == "sweep" and action in ("run", "maybe"):
+            from mlp_lang.runner import sweep
+
             why = f"{why}: {sweep.spelled(self._settled(node))}"
         return Planned(node.name, node.title or node.name, node.verb, node.component.name, action, why, seconds)
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from mlp_lang.compiler.graph import Graph, Node
 from mlp_lang.dsl.diagnostics import Diagnostic, Severity
-from mlp_lang.runner import environment, failures, parallel, record, serving, sweep
+from mlp_lang.runner import environment, failures, parallel, record, serving
 from mlp_lang.runner.asked import forced, laid_out, unrunnable, with_turns
 from mlp_lang.runner.bindings import BindingError, asset_path, settled, shown_parameters, sources
 from mlp_lang.runner.content import Memory, place_whole
@@ -395,6 +395,8 @@ class _Session:
             if node.kind == "parallel":
                 return parallel.workers(settled(node, self.shop.sources), self.jobs)
             if node.kind == "sweep":
+                from mlp_lang.runner import sweep
+
                 return sweep.concurrency(settled(node, self.shop.sources), self.jobs, self.graph)
         except BindingError:  # which the step says itself
             return 1

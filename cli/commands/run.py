@@ -97,7 +97,7 @@ def command(
         raise click.UsageError("--only names the steps; it does not go together with --from and --until.")
     gc.enable()  # a run lasts, and holds more than a tree
     with missing("run"):
-        from mlp_lang.runner import Selection, choose_progress, plan, run, summarise
+        from mlp_lang.runner import Selection, choose_progress, run, summarise
         from mlp_lang.runner.local import read_local
     local, problems = read_local(os.path.dirname(file), asked["mapped"])
     if report(problems, stream=sys.stderr):
@@ -116,6 +116,8 @@ def command(
         "force": asked["force"],
     }
     if asked["dry"]:
+        from mlp_lang.runner import plan
+
         return _said(plan(graph, out, **options), form)
     result = run(
         graph,

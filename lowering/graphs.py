@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mlp_lang import __version__
+from mlp_lang.compiler import Compilation
 from mlp_lang.compiler.graph import Component, Definition, FromNode, Graph, Node, PipelineInput, Template
 from mlp_lang.dsl.diagnostics import Diagnostic, Severity
 from mlp_lang.dsl.source import Source, Span
@@ -47,6 +48,19 @@ def lower(graph: Graph, definitions: tuple[Definition, ...] = ()) -> Build:
     lowering.define(definitions)
     diagnostics = (*lowering.diagnostics, *lowering.components.diagnostics)
     return Build(graph.name, os.path.join(root, "build"), lowering.components.copies, diagnostics, lowering.render)
+
+
+def lower_all(made: Compilation, path: str, profile: str | None = None) -> list[Build]:
+    """A Build for each pipeline of a file, and one for what it defines beside them: in the folder of the pipeline that
+    is called like the file, if there is one."""
+    if not made.definitions:
+        return [lower(graph) for graph in made.graphs]
+    from mlp_lang.lowering.definitions import definition_name, lower_definitions
+
+    name = definition_name(path)
+    shared = next((graph for graph in made.graphs if graph.name == name), None)
+    builds = [lower(graph, made.definitions if graph is shared else ()) for graph in made.graphs]
+    return builds if shared is not None else [*builds, lower_definitions(made.definitions, path, profile)]
 
 
 class _Lowering:

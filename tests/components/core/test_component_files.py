@@ -23,10 +23,12 @@ FILES = [
     "train/sklearn",
     "evaluate/sklearn/classification",
     "evaluate/sklearn/regression",
+    "evaluate/sklearn/clustering",
 ]
 METRICS = {
     "evaluate/sklearn/classification": metrics.CLASSIFICATION,
     "evaluate/sklearn/regression": metrics.REGRESSION,
+    "evaluate/sklearn/clustering": metrics.CLUSTERING,
 }
 FILLED_BY_COMPILER = {"facts", "gates"}
 

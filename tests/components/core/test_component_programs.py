@@ -71,6 +71,19 @@ PROGRAMS = {
     numbers = "standard"
   }
 """,
+    "clustering": """
+  train model using sklearn.KMeans {
+    table = people
+    n_clusters = 3
+  }
+
+  evaluate s using sklearn.clustering {
+    model = model
+    table = people
+    require silhouette >= 0.1
+    expect adjusted_rand >= 0
+  }
+""",
 }
 # stage `s` between private data and a release: its settings, and what is said of it
 STABILITY = [

@@ -24,6 +24,7 @@ FILES = [
     "evaluate/sklearn/classification",
     "evaluate/sklearn/regression",
     "evaluate/sklearn/clustering",
+    "evaluate/sklearn/compare",
 ]
 METRICS = {
     "evaluate/sklearn/classification": metrics.CLASSIFICATION,

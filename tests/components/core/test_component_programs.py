@@ -84,6 +84,23 @@ PROGRAMS = {
     expect adjusted_rand >= 0
   }
 """,
+    "compare": """
+  train model using sklearn.LogisticRegression {
+    table = people
+  }
+
+  train dummy using sklearn.DummyClassifier {
+    table = people
+  }
+
+  evaluate s using sklearn.compare {
+    model = model
+    baseline = dummy
+    table = people
+    metric = "balanced_accuracy"
+    require lower > 0
+  }
+""",
 }
 # stage `s` between private data and a release: its settings, and what is said of it
 STABILITY = [

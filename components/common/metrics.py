@@ -36,6 +36,16 @@ REGRESSION = (
     "baseline_rmse",
     "rows",
 )
+CLUSTERING = (
+    "silhouette",
+    "davies_bouldin",
+    "calinski_harabasz",
+    "adjusted_rand",
+    "adjusted_mutual_information",
+    "clusters",
+    "largest_cluster",
+    "rows",
+)
 
 
 def classification(
@@ -111,6 +121,29 @@ def regression(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
         "rows": len(truth),
     }
     return {name: float(found[name]) for name in REGRESSION}
+
+
+def clustering(encoded: np.ndarray, assigned: np.ndarray, truth: np.ndarray | None, sample: int) -> dict[str, float]:
+    """The metrics named in CLUSTERING, NaN where there are not at least two clusters and fewer than rows.
+
+    silhouette looks at every pair of rows, and so at `sample` of them where there are more (a choice that is the same
+    every time). The adjusted figures compare with `truth`, NaN without it. largest_cluster is a share of the rows.
+    """
+    found = dict.fromkeys(CLUSTERING, float("nan"))
+    sizes = Counter(assigned.tolist())
+    found |= {"clusters": len(sizes), "largest_cluster": max(sizes.values()) / len(assigned), "rows": len(assigned)}
+    if 1 < len(sizes) < len(assigned):
+        found["davies_bouldin"] = scores.davies_bouldin_score(encoded, assigned)
+        found["calinski_harabasz"] = scores.calinski_harabasz_score(encoded, assigned)
+        chosen = np.arange(len(assigned))
+        if len(assigned) > sample:
+            chosen = np.random.default_rng(0).permutation(len(assigned))[:sample]
+        if 1 < len(set(assigned[chosen].tolist())) < len(chosen):
+            found["silhouette"] = scores.silhouette_score(encoded[chosen], assigned[chosen])
+    if truth is not None:
+        found["adjusted_rand"] = scores.adjusted_rand_score(truth, assigned)
+        found["adjusted_mutual_information"] = scores.adjusted_mutual_info_score(truth, assigned)
+    return {name: float(x) for name, x in found.items()}
 
 
 def write(

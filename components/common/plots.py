@@ -14,6 +14,7 @@ import sklearn.metrics as scores
 
 SIZE = (5.0, 4.0)
 MOST_CURVES = 12
+MOST_POINTS = 5000
 PLAIN = {"Software": None}  # no version in the file: the same figure gives the same bytes
 
 
@@ -54,6 +55,30 @@ def regression(folder: Path, truth: np.ndarray, predicted: np.ndarray) -> list[t
     axes.axvline(0, color="grey", linewidth=1)
     axes.set(xlabel="prediction less truth", ylabel="rows")
     return [first, _save(figure, folder, "residuals.png", "Residuals")]
+
+
+def clustering(folder: Path, encoded: np.ndarray, assigned: np.ndarray) -> list[tuple[str, str]]:
+    """The clusters' sizes, and the rows on their two principal components where they have two columns."""
+    names, sizes = np.unique(assigned, return_counts=True)
+    figure, axes = plt.subplots(figsize=SIZE, layout="constrained")
+    axes.bar([str(name) for name in names], sizes)
+    axes.set(xlabel="cluster", ylabel="rows")
+    drawn = [_save(figure, folder, "sizes.png", "Clusters' sizes")]
+    if min(encoded.shape) < 2:
+        return drawn
+    centred = encoded - encoded.mean(axis=0)
+    _, axis = np.linalg.eigh(centred.T @ centred)  # ascending: the last two are the principal ones
+    shown = np.random.default_rng(0).permutation(len(encoded))[:MOST_POINTS]
+    points = centred[shown] @ axis[:, [-1, -2]]
+    figure, axes = plt.subplots(figsize=SIZE, layout="constrained")
+    for name in names:
+        of = assigned[shown] == name
+        label = str(name) if len(names) <= MOST_CURVES else None
+        axes.scatter(points[of, 0], points[of, 1], s=8, alpha=0.5, linewidths=0, label=label)
+    axes.set(xlabel="first principal component", ylabel="second")
+    if len(names) <= MOST_CURVES:
+        _legend(axes)
+    return [*drawn, _save(figure, folder, "clusters.png", "Clusters on two principal components")]
 
 
 def _confusion(folder: Path, truth: np.ndarray, predicted: np.ndarray, classes: Sequence[Any]) -> tuple[str, str]:

@@ -23,10 +23,13 @@ FILES = [
     "train/sklearn",
     "evaluate/sklearn/classification",
     "evaluate/sklearn/regression",
+    "evaluate/sklearn/clustering",
+    "evaluate/sklearn/compare",
 ]
 METRICS = {
     "evaluate/sklearn/classification": metrics.CLASSIFICATION,
     "evaluate/sklearn/regression": metrics.REGRESSION,
+    "evaluate/sklearn/clustering": metrics.CLUSTERING,
 }
 FILLED_BY_COMPILER = {"facts", "gates"}
 

@@ -71,6 +71,36 @@ PROGRAMS = {
     numbers = "standard"
   }
 """,
+    "clustering": """
+  train model using sklearn.KMeans {
+    table = people
+    n_clusters = 3
+  }
+
+  evaluate s using sklearn.clustering {
+    model = model
+    table = people
+    require silhouette >= 0.1
+    expect adjusted_rand >= 0
+  }
+""",
+    "compare": """
+  train model using sklearn.LogisticRegression {
+    table = people
+  }
+
+  train dummy using sklearn.DummyClassifier {
+    table = people
+  }
+
+  evaluate s using sklearn.compare {
+    model = model
+    baseline = dummy
+    table = people
+    metric = "balanced_accuracy"
+    require lower > 0
+  }
+""",
 }
 # stage `s` between private data and a release: its settings, and what is said of it
 STABILITY = [

@@ -19,6 +19,7 @@ FILES = [
     "train/sklearn",
     "evaluate/sklearn/classification",
     "evaluate/sklearn/regression",
+    "privatize/opendp/statistics",
 ]
 FILLED_BY_COMPILER = {"facts", "gates"}
 
@@ -64,7 +65,7 @@ def test_the_environment_has_ranges_for_everything(folder: str) -> None:
     assert all(">=" in package for package in packages)
 
 
-@pytest.mark.parametrize(("folder", "module"), [(f, m) for f in FILES[3:] for m in ("metrics",)])
+@pytest.mark.parametrize(("folder", "module"), [(f, m) for f in FILES[3:5] for m in ("metrics",)])
 def test_the_metrics_that_gates_may_name_are_those_that_are_computed(folder: str, module: str) -> None:
     from common import metrics
 

@@ -213,3 +213,26 @@ def test_a_schedule_that_releases_again_is_said(bench: Bench) -> None:
         PRIVATE, TRAINED, RELEASED, "  output o = released\n", after="schedule nightly for p {\n  every = day\n}\n"
     )
     assert [(d.code, d.span.text) for d in bench.check(text)] == [("MLP0511", "nightly")]
+
+
+@pytest.mark.parametrize(("mechanism", "delta"), [("laplace", 0.0), ("gaussian", 1e-5)])
+def test_statistics_are_released_once_for_all_that_is_asked(bench: Bench, mechanism: str, delta: float) -> None:
+    text = f"""
+  privatize described using opendp.statistics {{
+    table = people
+    epsilon = 1.5
+    mechanism = "{mechanism}"
+    histograms = ["city", "age"]
+    tables = [["sex", "income"]]
+    means = ["age"]
+  }}
+
+  output statistics = described
+"""
+    graph = bench.graph(pipeline(PRIVATE, text))
+    assert labels(graph) == {"described": {}}
+    (release,) = graph.privacy.releases
+    assert (release.node, release.epsilon, release.delta, release.mechanism) == ("described", 1.5, delta, mechanism)
+    (code, _), *rest = bench.errors(pipeline(PRIVATE, text.replace('["age"]', '["height"]')))
+    assert code.startswith("MLP")
+    assert not rest

@@ -25,6 +25,7 @@ FILES = [
     "evaluate/sklearn/regression",
     "evaluate/sklearn/clustering",
     "evaluate/sklearn/compare",
+    "privatize/opendp/statistics",
 ]
 METRICS = {
     "evaluate/sklearn/classification": metrics.CLASSIFICATION,

@@ -17,13 +17,14 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[3]
 COMPONENTS = ROOT / "components"
 PERTURBATION = COMPONENTS / "privatize/opendp/output_perturbation"
+STATISTICS = COMPONENTS / "privatize/opendp/statistics"
 FAIRLEARN = COMPONENTS / "evaluate/fairlearn/assess"
 ONNX = COMPONENTS / "export/onnx/model"
 DEPLOY = COMPONENTS / "deploy/azureml/online_deployment"
 TRAFFIC = COMPONENTS / "deploy/azureml/traffic"
 SCORING = DEPLOY / "scoring"
 
-for folder in (COMPONENTS, PERTURBATION, FAIRLEARN, ONNX, DEPLOY, TRAFFIC, SCORING):
+for folder in (COMPONENTS, PERTURBATION, STATISTICS, FAIRLEARN, ONNX, DEPLOY, TRAFFIC, SCORING):
     sys.path.insert(0, str(folder))
 
 SCHEMA = {

@@ -14,7 +14,7 @@ import noise
 import numpy as np
 import objective as objectives
 import pandas as pd
-from common import encoding, entry, files, models, rows, tables, tracking
+from common import budget, encoding, entry, files, models, rows, tables, tracking
 from common import facts as facts_of
 from common.entry import Refusal
 from common.facts import Facts, Private
@@ -78,30 +78,14 @@ def main(options: argparse.Namespace) -> None:
 
 def check_budget(facts: Facts | None, settings: Settings) -> tuple[Facts, Private]:
     """The privacy declaration, if this release fits into its budget. Raises Refusal."""
-    if facts is None or facts.private is None:
-        raise Refusal(
-            "the table is not declared private, so there is no budget to spend; add a `private` block to its data"
-        )
-    private = facts.private
-    if private.unit != "row":
-        raise Refusal(f"the proof protects one row; unit {private.unit!r} needs a mechanism of its own")
+    spends_delta = "Gaussian" if settings.mechanism == "gaussian" else None
+    facts, private = budget.private(facts, settings.epsilon, spends_delta)
     if private.neighbours not in objectives.FACTOR:
         raise Refusal(f"neighbours {private.neighbours!r} is none of {', '.join(objectives.FACTOR)}")
     if settings.mechanism not in noise.MECHANISMS:
         raise Refusal(f"mechanism {settings.mechanism!r} is none of {', '.join(noise.MECHANISMS)}")
-    for name, value in (("epsilon", settings.epsilon), ("tau", settings.tau)):
-        if not (math.isfinite(value) and value > 0.0):
-            raise Refusal(f"{name} must be positive and finite, found {value}")
-    if not settings.epsilon <= private.epsilon:
-        raise Refusal(
-            f"epsilon = {settings.epsilon:g} exceeds the budget of {facts.name!r}, epsilon = {private.epsilon:g}; "
-            "spend less, or raise the budget where the data is declared"
-        )
-    if settings.mechanism == "gaussian" and not 0.0 < private.delta < 1.0:
-        raise Refusal(
-            f"the Gaussian mechanism spends a delta, and the budget of {facts.name!r} has delta = {private.delta:g}; "
-            "declare one between 0 and 1, or use mechanism = laplace"
-        )
+    if not (math.isfinite(settings.tau) and settings.tau > 0.0):
+        raise Refusal(f"tau must be positive and finite, found {settings.tau}")
     return facts, private
 
 

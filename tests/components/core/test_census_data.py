@@ -77,7 +77,8 @@ def test_what_the_readme_says_of_it(census: "tables.pd.DataFrame") -> None:
 
 @pytest.mark.slow
 def test_privacy_leaves_a_useful_and_fair_enough_model(census: "tables.pd.DataFrame") -> None:
-    tested = module("prepare/tabular/split/split.py", "census_split").choose(census, 0.2, 7, None, FACTS)
+    split = module("prepare/tabular/split/split.py", "census_split")
+    tested = split.choose(census, 0.2, 7, split.Ways(), FACTS)
     train, test = census[~tested], census[tested]
     features = encoding.features(train, FACTS)
     encode = encoding.encoder(features, FACTS, constant=True)

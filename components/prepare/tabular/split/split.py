@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from common import entry, rows, tables, tracking
+from common import entry, rows, tables
 from common import facts as facts_of
 from common.facts import Facts
 
@@ -44,11 +44,7 @@ def main(options: argparse.Namespace) -> None:
         raise entry.Refusal(f"a part of the split of {len(table)} rows is empty; change test_size or give more rows")
     tables.write_parquet(table[~tested], options.train)
     tables.write_parquet(table[tested], options.test)
-    sizes = {"train_rows": int((~tested).sum()), "test_rows": int(tested.sum())}
-    with tracking.run() as log:
-        log.parameters({"test_size": options.test_size, "seed": options.seed, **ways.chosen()})
-        log.metrics(sizes)
-    print(f"train {sizes['train_rows']} rows, test {sizes['test_rows']} rows")
+    print(f"train {int((~tested).sum())} rows, test {int(tested.sum())} rows")
 
 
 def stratum(text: str | None, facts: Facts | None) -> str | None:

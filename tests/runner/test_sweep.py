@@ -277,6 +277,7 @@ def test_what_is_wrong_is_said_before_anything_runs(go: Go, tmp_path: Path) -> N
 
 def test_without_optuna_the_run_is_refused_before_anything_runs(tmp_path: Path) -> None:
     """With a path on which all that is installed can be found but for Optuna, and mlp as its package says it is."""
+    import sysconfig
     import tomllib
 
     import mlp_lang
@@ -284,7 +285,7 @@ def test_without_optuna_the_run_is_refused_before_anything_runs(tmp_path: Path) 
     program(tmp_path)
     there = tmp_path / "site"
     there.mkdir()
-    for folder in (p for p in sys.path if "site-packages" in p):
+    for folder in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
         for entry in Path(folder).iterdir():
             if not entry.name.startswith(("optuna", "mlp_lang")) and entry.suffix != ".pth":
                 (there / entry.name).symlink_to(entry)

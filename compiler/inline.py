@@ -86,7 +86,7 @@ def build(
         unknown_word(report, "MLP0208", "kind of component", kind, list(_KINDS))
         return None
     inner = Scope(scope, scope.folder)
-    source = os.path.join(scope.folder, os.path.basename(kind.span.source.path))
+    source = scope.file(kind.span)
     face = Interface(name, "inline", scope.folder, source)
     face.kind = "data_transfer" if kind.text in TASKS else kind.text
     broken = any(isinstance(i, syntax.Invalid) for i in items)

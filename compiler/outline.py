@@ -5,7 +5,6 @@ every output of a stage becomes an output of the pipeline. Runs over finished no
 """
 
 import json
-import os
 import re
 from typing import NamedTuple
 
@@ -214,7 +213,7 @@ class _Outline:
             origin="inline",
             kind="pipeline",
             folder=self.plan.scope.folder,
-            source=os.path.join(self.plan.scope.folder, os.path.basename(self.loop.spec.span.source.path)),
+            source=self.plan.scope.file(self.loop.spec.span),
             inputs=tuple(self.taken.values()),
             outputs=tuple(OutputPort(o.name, o.type, o.azure_type, o.description, tuple(self.taken)) for o in outputs),
             command="",

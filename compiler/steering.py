@@ -3,7 +3,6 @@
 Azure ML has no operators and no scopes here: a condition is a value that is there, and the body of a loop is one job.
 """
 
-import os
 from typing import TYPE_CHECKING
 
 from mlp_lang.compiler.fit import mismatch
@@ -105,12 +104,7 @@ def exports(plan: Plan) -> dict[tuple[str, str], str]:
 
 def _interface(steering: Instance, plan: Plan) -> Interface:
     verb = steering.spec.verb.text
-    face = Interface(
-        _WORDS[verb],
-        "inline",
-        plan.scope.folder,
-        os.path.join(plan.scope.folder, os.path.basename(steering.spec.span.source.path)),
-    )
+    face = Interface(_WORDS[verb], "inline", plan.scope.folder, plan.scope.file(steering.spec.span))
     face.kind = _KINDS[verb]
     face.known = True
     return face

@@ -1,5 +1,6 @@
 """Names and what they stand for: a Symbol for each declaration, a Scope for each block that declares some."""
 
+import os
 from enum import Enum
 from typing import Any
 
@@ -60,6 +61,10 @@ class Scope:
         self.parent = parent
         self.names: dict[str, Symbol] = {}
         self.folder = folder
+
+    def file(self, span: Span) -> str:
+        """The file that a span of this block stands in, in the folder that its paths start from."""
+        return os.path.join(self.folder, os.path.basename(span.source.path))
 
     def find(self, name: str) -> Symbol | None:
         """The innermost declaration of a name; marks nothing as used."""

@@ -3,25 +3,54 @@
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from mlp_lang.compiler.graph import Asset, Graph, Node
 from mlp_lang.dsl.diagnostics import Diagnostic, Severity
-from mlp_lang.runner import automl, distribution, failures, parallel, searching, serving, spark
+from mlp_lang.runner import automl, distribution, environment, failures, parallel, searching, serving, spark
 from mlp_lang.runner.bindings import PRIMITIVES, BindingError
-from mlp_lang.runner.elsewhere import is_remote
+from mlp_lang.runner.elsewhere import at_home, is_remote
 from mlp_lang.runner.expand import everything, flatten
+from mlp_lang.runner.local import Local
+from mlp_lang.runner.selection import Chosen, Selection, choose
 
 
-def laid_out(graph: Graph, data: Mapping[str, str]) -> tuple[Graph, list[Diagnostic]]:
-    """The Graph without pipelines as nodes, with other paths for its data; and what is wrong."""
+class Asked(NamedTuple):
+    """What is to run: the Graph without pipelines as nodes, with what stands here for its data and components.
+
+    `whole` has all that may run in the places of its loops, to be checked before. `unknown` says which chosen steps
+    there are not (then nothing else is looked at), `unlaid` what is wrong with its shape, `found` that and what is not
+    here."""
+
+    graph: Graph
+    whole: Graph
+    chosen: Chosen
+    unknown: list[Diagnostic]
+    unlaid: list[Diagnostic]
+    found: list[Diagnostic]
+
+
+def prepared(
+    graph: Graph,
+    select: Selection,
+    data: Mapping[str, str],
+    local: Local,
+    have: Mapping[str, str] | None,
+) -> Asked:
+    """What `run` and `plan` do with what they are given; `have` are the installed packages, where steps use those."""
     flat, errors = flatten(graph)
     flat, problems = with_data(flat, data)
-    return flat, [*errors, *problems]
-
-
-def with_turns(flat: Graph, problems: list[Diagnostic]) -> tuple[Graph, list[Diagnostic]]:
-    """A flat Graph with all that may run in the places of loops, to be checked before; not where it has errors."""
-    return (flat, []) if any(d.severity is Severity.ERROR for d in problems) else everything(flat)
+    unlaid = [*errors, *problems]
+    chosen, unknown = choose(flat, select)
+    flat, remote = at_home(flat, local, chosen.run | chosen.taken)
+    if unknown:
+        return Asked(flat, flat, chosen, unknown, [], [])
+    whole = flat
+    if not any(d.severity is Severity.ERROR for d in unlaid):
+        whole, deeper = everything(flat)
+        unlaid += deeper
+    lacks = failures.lacking(environment.check(whole, have)) if have is not None else []
+    return Asked(flat, whole, chosen, [], unlaid, [*unlaid, *remote, *lacks])
 
 
 def with_data(graph: Graph, data: Mapping[str, str]) -> tuple[Graph, list[Diagnostic]]:

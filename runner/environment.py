@@ -17,7 +17,6 @@ NEEDED = {
     "automl": ("flaml", "lightgbm", "xgboost-cpu", "scikit-learn"),
     "ray": ("ray",),
     "sweep": ("optuna",),
-    "parallel": (),
 }
 """What a kind of step needs here, whatever its environment says."""
 TRACKER = ("mlflow",)

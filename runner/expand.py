@@ -34,6 +34,7 @@ from mlp_lang.lowering.values import azure_text
 from mlp_lang.runner import failures
 from mlp_lang.runner.bindings import PRIMITIVES, reference_of
 from mlp_lang.runner.parallel import with_task
+from mlp_lang.runner.trials import sweep_of
 
 LOOPS = ("do_while", "parallel_for")
 DEEPEST = 50
@@ -144,7 +145,7 @@ def is_loop(node: Node) -> bool:
 
 def releases(node: Node, graph: Graph) -> bool:
     """Whether a step is one that the privacy report lists: a draw of its own, in each turn of a loop."""
-    name = node.name.partition("/trials/")[0]
+    name = sweep_of(node.name)
     short = name.rpartition(".")[2]
     return any(release.node in (name, short) for release in graph.privacy.releases)
 

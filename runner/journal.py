@@ -22,6 +22,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from mlp_lang.runner.trials import sweep_of
+
 JOURNAL = "journal.jsonl"
 FINDINGS = ("release", "parity", "endpoint")
 """What a finished step says beside its own part of the record, and the record collects."""
@@ -105,7 +107,7 @@ class State:
                 loop["needs"] += event["gives"]
             case "started" if name in self.steps:
                 self.steps[name].update(status="running", attempts=event["attempt"])
-            case "process" if str(name).partition("/trials/")[0] in self.steps:
+            case "process" if sweep_of(str(name)) in self.steps:
                 self.processes[str(name)] = (event["pid"], event["birth"])
             case "trial" if name in self.steps:
                 trial = event["trial"]

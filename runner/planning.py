@@ -9,10 +9,9 @@ from mlp_lang.compiler.graph import Graph, Node
 from mlp_lang.compiler.order import sort
 from mlp_lang.dsl.diagnostics import Diagnostic, Severity
 from mlp_lang.runner import environment, failures, serving
-from mlp_lang.runner.asked import forced, laid_out, unrunnable, with_turns
+from mlp_lang.runner.asked import forced, prepared, unrunnable
 from mlp_lang.runner.bindings import BindingError, given_inputs, settled, sources
 from mlp_lang.runner.content import Memory, digest_text
-from mlp_lang.runner.elsewhere import at_home
 from mlp_lang.runner.facts import spell_facts
 from mlp_lang.runner.folder import home_folder
 from mlp_lang.runner.foresight import Foresight, Planned
@@ -20,7 +19,7 @@ from mlp_lang.runner.keys import Key, Known, changes, key_of
 from mlp_lang.runner.local import NOTHING, Local
 from mlp_lang.runner.places import earlier_runs, last_entries
 from mlp_lang.runner.rooms import INSTALLED, Rooms, prepare
-from mlp_lang.runner.selection import EVERYTHING, Chosen, Selection, all_needs, choose, going
+from mlp_lang.runner.selection import EVERYTHING, Chosen, Selection, all_needs, going
 from mlp_lang.runner.steps import ports_of
 from mlp_lang.runner.store import Cache, Stored, load
 
@@ -57,17 +56,14 @@ def plan(
 ) -> Plan:
     """What `run` with the same arguments would do now. Raises nothing for a user's mistake: see the diagnostics."""
     where = home_folder(os.fspath(home) if home is not None else None)
-    graph, problems = laid_out(graph, data or {})
-    chosen, unknown = choose(graph, select)
-    graph, remote = at_home(graph, local or NOTHING, chosen.run | chosen.taken)
-    if unknown:
-        return Plan(graph.name, graph.profile, (), tuple(unknown))
     have = environment.installed()
-    whole, deeper = with_turns(graph, problems)
-    lack = failures.lacking(environment.check(whole, have)) if rooms == INSTALLED else []
+    asked = prepared(graph, select, data or {}, local or NOTHING, have if rooms == INSTALLED else None)
+    graph, whole, chosen = asked.graph, asked.whole, asked.chosen
+    if asked.unknown:
+        return Plan(graph.name, graph.profile, (), tuple(asked.unknown))
     places, unbuilt = prepare(rooms, whole, going(whole, chosen), where, lambda _: None, build=False)
-    found = [*problems, *deeper, *remote, *lack, *unbuilt, *unrunnable(whole, have)]
-    if any(d.code == "MLP0910" or d.severity is Severity.ERROR for d in (*problems, *deeper)):
+    found = [*asked.found, *unbuilt, *unrunnable(whole, have)]
+    if any(d.code == "MLP0910" or d.severity is Severity.ERROR for d in asked.unlaid):
         return Plan(graph.name, graph.profile, (), tuple(found))
     steps, lacks = Planner(graph, chosen, folder, resume, where, have, cache, force or forced(graph), places).plan()
     return Plan(graph.name, graph.profile, steps, (*found, *lacks))

@@ -16,12 +16,11 @@ from typing import Any, NamedTuple
 from mlp_lang.compiler.graph import Graph, Node
 from mlp_lang.dsl.diagnostics import Diagnostic, Severity
 from mlp_lang.runner import environment, failures, parallel, record, serving
-from mlp_lang.runner.asked import forced, laid_out, unrunnable, with_turns
+from mlp_lang.runner.asked import forced, prepared, unrunnable
 from mlp_lang.runner.bindings import BindingError, asset_path, settled, shown_parameters, sources
 from mlp_lang.runner.content import Memory, place_whole
 from mlp_lang.runner.control import Control
 from mlp_lang.runner.distribution import processes
-from mlp_lang.runner.elsewhere import at_home
 from mlp_lang.runner.expand import releases
 from mlp_lang.runner.facts import write_facts
 from mlp_lang.runner.folder import FolderError, RunFolder, Scratch, home_folder, make_home, open_again, open_new
@@ -35,7 +34,7 @@ from mlp_lang.runner.resources import Watch
 from mlp_lang.runner.rooms import HERE, INSTALLED
 from mlp_lang.runner.rooms import prepare as prepare_rooms
 from mlp_lang.runner.schedule import Schedule
-from mlp_lang.runner.selection import EVERYTHING, Chosen, Selection, all_needs, choose, going, runs
+from mlp_lang.runner.selection import EVERYTHING, Chosen, Selection, all_needs, going, runs
 from mlp_lang.runner.steering import Crew, Steering
 from mlp_lang.runner.steps import Shop, execute
 from mlp_lang.runner.store import Cache
@@ -94,16 +93,13 @@ def run(
     steps or the file system do wrong: it is in the result's diagnostics.
     """
     where = home_folder(os.fspath(home) if home is not None else None)
-    graph, problems = laid_out(graph, data or {})
-    chosen, unknown = choose(graph, select)
-    graph, remote = at_home(graph, local or NOTHING, chosen.run | chosen.taken)
-    if unknown:
-        return RunResult("failed", "", {}, {}, tuple(unknown))
-    force = force or forced(graph)
     have = environment.installed()
-    whole, deeper = with_turns(graph, problems)
-    lacks = failures.lacking(environment.check(whole, have)) if rooms == INSTALLED else []
-    findings = [*problems, *deeper, *remote, *lacks, *unrunnable(whole, have)]
+    asked = prepared(graph, select, data or {}, local or NOTHING, have if rooms == INSTALLED else None)
+    if asked.unknown:
+        return RunResult("failed", "", {}, {}, tuple(asked.unknown))
+    graph, whole, chosen = asked.graph, asked.whole, asked.chosen
+    force = force or forced(graph)
+    findings = [*asked.found, *unrunnable(whole, have)]
     if force:
         drawn = [node for node in whole.nodes if releases(node, whole) and runs(node.name, chosen)]
         findings += [failures.drawn_anew(node) for node in drawn]

@@ -27,6 +27,7 @@ from mlp_lang.runner.resources import Watch, birth, ended_for_memory, used
 from mlp_lang.runner.rooms import HERE, Rooms
 from mlp_lang.runner.store import ENTRY, Cache, Stored, document_of, load, write_json
 from mlp_lang.runner.tracking import Tracking
+from mlp_lang.runner.trials import sweep_of
 from mlp_lang.runner.warm import Start, Zygotes
 
 FOLDERS = frozenset(["uri_folder", "mltable", "mlflow_model", "custom_model", "triton_model"])
@@ -89,7 +90,7 @@ def execute(node: Node, shop: Shop, control: Control, started: Callable[[], None
             return outcome_of(Status.CACHED, node, found, folder, begun, 0, shop, key)
         if node.name in shop.taken:
             return Outcome(Status.FAILED, diagnostic=failures.not_there(node, ""), key=key.text, read=key.read)
-        name = node.name.partition("/trials/")[0]
+        name = sweep_of(node.name)
         if node.kind != "sweep" and name not in shop.followers:  # all of a sweep's trials may be there
             threading.Thread(target=_foresee, args=(list(_with_followers(name, shop)), shop), daemon=True).start()
         started()
@@ -242,7 +243,7 @@ def _attempt(
     tracking = shop.tracking
     logs = tracking is not None and shop.zygotes.may_log(node, files)
     tags = _tags(node, key.text)
-    parent = control.parents[node.name.partition("/trials/")[0]]() if node.kind == "trial" and logs else ""
+    parent = control.parents[sweep_of(node.name)]() if node.kind == "trial" and logs else ""
     run_id = tracking.start(node.title or node.name, tags, parent) if tracking is not None and logs else ""
     control.tracked[node.name] = run_id
     environment = {**_variables(node, given, outputs, run_id, shop, scratch), **variables}

@@ -5,6 +5,11 @@ import os
 from typing import Any, NamedTuple
 
 
+def sweep_of(name: str) -> str:
+    """The step that a step's name belongs to: the sweep of a trial, else itself."""
+    return name.partition("/trials/")[0]
+
+
 class Drawn(NamedTuple):
     """What is noted of a trial: what the sampler drew, and, if a policy stopped it, what it had logged."""
 

@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from component_steps import COMPONENTS, module
 from mlp_lang.compiler.spaces import SPACES
 from mlp_lang.compiler.typenames import type_of
-
-from .conftest import COMPONENTS, module
 
 FOLDER = COMPONENTS / "train/automl"
 TABLE: dict[str, Any] = json.loads((FOLDER / "tasks.json").read_text(encoding="utf-8"))

@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 from common import encoding, rows, tables
 from common import facts as facts_of
+from component_steps import ROOT, module
 from sklearn.linear_model import LogisticRegression
-
-from .conftest import ROOT, module
 
 DATA = ROOT / "pipelines/data"
 SCHEMA = json.loads((DATA / "census.schema.json").read_text(encoding="utf-8"))

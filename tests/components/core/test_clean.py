@@ -8,10 +8,9 @@ import pandas as pd
 import pytest
 from common import facts as facts_of
 from common import tables
+from component_steps import PEOPLE, PRIVATE, Step, module, put, refused, succeeded
 from hypothesis import given
 from hypothesis import strategies as some
-
-from .conftest import PEOPLE, PRIVATE, Step, module, put, refused, succeeded
 
 SCRIPT = "prepare/tabular/clean/clean.py"
 clean = module(SCRIPT, "core_clean")

@@ -8,8 +8,7 @@ import pandas as pd
 import pytest
 import sklearn.metrics as theirs
 from common import metrics
-
-from .conftest import Step, put, refused, succeeded
+from component_steps import Step, put, refused, succeeded
 
 TRAIN, JUDGE = "train/sklearn/train.py", "evaluate/sklearn/clustering/cluster.py"
 FACTS = {

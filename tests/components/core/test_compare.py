@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from common import facts as facts_of
 from common import models, tables
+from component_steps import Step, module, put, refused, succeeded
 from scipy import stats
 
-from .conftest import Step, module, put, refused, succeeded
 from .test_clustering import FACTS, blobs
 
 TRAIN, SCRIPT = "train/sklearn/train.py", "evaluate/sklearn/compare/compare.py"

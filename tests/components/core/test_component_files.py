@@ -5,39 +5,24 @@ import json
 import re
 import warnings
 from pathlib import Path
-from typing import Any
 
 import jsonschema
 import pytest
 import yaml
 from common import metrics
+from component_steps import COMPONENTS, ROOT, document
 
-from .conftest import COMPONENTS, ROOT
-
-FILES = [
-    "prepare/tabular/split",
-    "prepare/tabular/validate",
-    "prepare/tabular/clean",
-    "prepare/tabular/encode",
-    "prepare/sklearn/dataset",
-    "train/sklearn",
-    "evaluate/sklearn/classification",
-    "evaluate/sklearn/regression",
-    "evaluate/sklearn/clustering",
-    "evaluate/sklearn/compare",
-    "privatize/opendp/statistics",
-]
+FILES = sorted(
+    str(file.parent.relative_to(COMPONENTS))
+    for file in COMPONENTS.glob("*/**/component.yml")
+    if "automl" not in file.parts
+)
 METRICS = {
     "evaluate/sklearn/classification": metrics.CLASSIFICATION,
     "evaluate/sklearn/regression": metrics.REGRESSION,
     "evaluate/sklearn/clustering": metrics.CLUSTERING,
 }
 FILLED_BY_COMPILER = {"facts", "gates"}
-
-
-def document(folder: str) -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load((COMPONENTS / folder / "component.yml").read_text(encoding="utf-8"))
-    return loaded
 
 
 @pytest.mark.parametrize("folder", FILES)

@@ -8,8 +8,7 @@ from typing import Any
 import jsonschema
 import pandas as pd
 import pytest
-
-from .conftest import PEOPLE, PRIVATE, Step, put, refused, succeeded
+from component_steps import PEOPLE, PRIVATE, Step, put, refused, succeeded
 
 SCRIPT = "prepare/tabular/encode/encode.py"
 OUTPUTS = ("--encoded", "out", "--schema", "schema.json")

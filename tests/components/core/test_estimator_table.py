@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 import skops.io
 from common.trusted import TRUSTED
+from component_steps import COMPONENTS, module
 from mlp_lang.compiler.typenames import type_of
 from sklearn.datasets import make_classification
-
-from .conftest import COMPONENTS, module
 
 FOLDER = COMPONENTS / "train/sklearn"
 TABLE: dict[str, Any] = json.loads((FOLDER / "estimators.json").read_text(encoding="utf-8"))

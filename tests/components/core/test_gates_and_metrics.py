@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from common import gates, metrics
 from common.entry import Refusal
-
-from .conftest import ROOT
+from component_steps import ROOT
 
 METRICS = {"accuracy": 0.85, "gap": 0.2, "roc_auc": math.nan, "rows": 100.0}
 ACCURACY, GAP = ["metric", "accuracy"], ["metric", "gap"]

@@ -9,10 +9,9 @@ import pytest
 from common import encoding, models
 from common import facts as facts_of
 from common.entry import Refusal
+from component_steps import PEOPLE, PRIVATE
 from hypothesis import given, settings
 from hypothesis import strategies as some
-
-from .conftest import PEOPLE, PRIVATE
 
 FACTS = facts_of.parse({**PEOPLE, "private": PRIVATE})
 NAMES = ["age", "hours", "work", "grade", "member"]

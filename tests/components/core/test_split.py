@@ -8,10 +8,9 @@ import pandas as pd
 import pytest
 from common import facts as facts_of
 from common.entry import Refusal
+from component_steps import PEOPLE, PRIVATE, module
 from hypothesis import given, settings
 from hypothesis import strategies as some
-
-from .conftest import PEOPLE, PRIVATE, module
 
 split = module("prepare/tabular/split/split.py", "core_split")
 

@@ -13,8 +13,7 @@ import pytest
 from common import facts as facts_of
 from common import models, rows, tables
 from common.entry import Refusal
-
-from .conftest import COMPONENTS, PEOPLE, PRIVATE, ROOT, Step, put, refused, succeeded
+from component_steps import COMPONENTS, PEOPLE, PRIVATE, ROOT, Step, put, refused, succeeded
 
 SPLIT = "prepare/tabular/split/split.py"
 DATASET = "prepare/sklearn/dataset/dataset.py"

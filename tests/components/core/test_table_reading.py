@@ -9,8 +9,7 @@ import pytest
 from common import facts as facts_of
 from common import rows, tables
 from common.entry import Refusal
-
-from .conftest import PEOPLE, PRIVATE, ROOT
+from component_steps import PEOPLE, PRIVATE, ROOT
 
 FACTS = facts_of.parse(PEOPLE)
 HEADER = "age,hours,work,grade,member,sex,income\n"

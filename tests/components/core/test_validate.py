@@ -9,8 +9,7 @@ import pandas as pd
 import pytest
 from common import facts as facts_of
 from common import tables
-
-from .conftest import PEOPLE, PRIVATE, Step, put, refused, succeeded
+from component_steps import PEOPLE, PRIVATE, Step, put, refused, succeeded
 
 SCRIPT = "prepare/tabular/validate/validate.py"
 OUTPUTS = ("--valid", "valid", "--report", "report")

@@ -1,4 +1,4 @@
-"""Paths, small tables with facts, and a way to run a component's script as a process."""
+"""Paths, small tables with facts, ways to run a component's script as a process and a program as a user would."""
 
 import importlib.util
 import json
@@ -10,9 +10,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import pytest
+import yaml
+from mlp_lang.compiler import compile_file
+from mlp_lang.dsl.diagnostics import Severity
+from mlp_lang.lowering import lower
+from mlp_lang.lowering.verify import verify
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 COMPONENTS = ROOT / "components"
 if str(COMPONENTS) not in sys.path:
     sys.path.insert(0, str(COMPONENTS))
@@ -56,16 +60,15 @@ def module(path: str, name: str) -> ModuleType:
     return loaded
 
 
-@pytest.fixture
-def step(tmp_path: Path) -> Step:
-    """Run a script in an empty folder: `step("train/sklearn/train.py", "--table", "t")`."""
+def runs_in(folder: Path) -> Step:
+    """Runs scripts in a folder of their own: `step("train/sklearn/train.py", "--table", "t")`."""
 
     def run(script: str, *arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW")}
         return subprocess.run(
             [sys.executable, str(COMPONENTS / script), *map(str, arguments)],
-            cwd=tmp_path,
-            env={**environment, "PYTHONPATH": str(COMPONENTS), "MPLCONFIGDIR": str(tmp_path / ".mpl"), **variables},
+            cwd=folder,
+            env={**environment, "PYTHONPATH": str(COMPONENTS), "MPLCONFIGDIR": str(folder / ".mpl"), **variables},
             capture_output=True,
             text=True,
             check=False,
@@ -92,3 +95,26 @@ def put(path: Path, document: Any) -> Path:
     """Write JSON."""
     path.write_text(json.dumps(document), encoding="utf-8")
     return path
+
+
+def document(folder: str) -> dict[str, Any]:
+    """The component.yml of `components/<folder>`."""
+    loaded: dict[str, Any] = yaml.safe_load((COMPONENTS / folder / "component.yml").read_text(encoding="utf-8"))
+    return loaded
+
+
+def compiled(program: Path) -> Path:
+    """A program compiled to the YAML beside it, which azure-ai-ml loads without a word; fails with what is wrong."""
+    done = compile_file(program)
+    assert [d.message for d in done.diagnostics if d.severity is Severity.ERROR] == []
+    build = lower(done.graphs[0]).write(program.parent / "build")
+    assert [(d.code, d.message) for d in verify(build)] == []
+    return build
+
+
+def mlp(*words: object, cwd: Path, home: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """The command line, as a user types it; runs and cache lie in `home`."""
+    variables = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW")}
+    variables |= {"MLP_HOME": str(home or cwd / "home"), "COLUMNS": "200"}
+    command = [sys.executable, "-c", "from mlp_lang.cli.main import main; main()", *map(str, words)]
+    return subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True, check=False)

@@ -24,26 +24,41 @@ os.environ.setdefault("MLFLOW_ENABLE_TELEMETRY", "false")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 EXAMPLE_ROWS = 3
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "scikit-learn", "skops")
+ONNX_REQUIREMENTS = ("mlflow", "numpy", "onnx", "onnxruntime", "pandas")
+NATIVE = "native"
+
+
+TASKS = ("classifier", "regressor", "clusterer", "image_classifier", "policy")
 
 
 class Card(NamedTuple):
-    """What a saved model says of itself. `classes` are in the order of the columns of its probabilities."""
+    """What a saved model says of itself. `classes` are in the order of the columns of its probabilities.
 
-    task: str  # classifier, regressor, clusterer
+    `framework` trained it. `image` is the (height, width, channels) that an image classifier takes, 1 channel being grey.
+    `policy` says how the outputs of a policy become an action, see train/rllib.
+    """
+
+    task: str  # one of TASKS
     classes: tuple[Any, ...] | None
     features: tuple[str, ...]
     component: str = ""
+    framework: str = "sklearn"
+    image: tuple[int, int, int] | None = None
+    policy: dict[str, Any] | None = None
 
     def to_metadata(self) -> dict[str, Any]:
         """For the `metadata` argument of MLflow's save_model."""
         document = self._asdict()
         document["classes"] = None if self.classes is None else [_plain(x) for x in self.classes]
         document["features"] = list(self.features)
-        return {"mlp": document}
+        document["image"] = None if self.image is None else list(self.image)
+        return {"mlp": {name: value for name, value in document.items() if value is not None or name == "classes"}}
 
 
 class Model(NamedTuple):
     """A loaded model: `predict` gives labels or values, `scores` class probabilities (rows × classes) or None.
+
+    Both take a table, or of a model of images an array (images × height × width × channels) of 0 to 255.
 
     `native` is the framework's own object: a scikit-learn pipeline, an onnxruntime session.
     """
@@ -51,8 +66,8 @@ class Model(NamedTuple):
     framework: str
     card: Card
     native: Any
-    predict: Callable[[pd.DataFrame], np.ndarray]
-    scores: Callable[[pd.DataFrame], np.ndarray | None]
+    predict: Callable[[Any], np.ndarray]
+    scores: Callable[[Any], np.ndarray | None]
 
 
 def save_sklearn(pipeline: Any, path: Path | str, card: Card, frame: pd.DataFrame, facts: Facts | None) -> None:
@@ -95,6 +110,55 @@ def save_sklearn(pipeline: Any, path: Path | str, card: Card, frame: pd.DataFram
             raise Refusal(f"MLflow cannot save the model: {error.message}") from None
 
     write_folder(Path(path), fill)
+
+
+def save_onnx(
+    model: Any,
+    path: Path | str,
+    card: Card,
+    signature: Any,
+    example: Any,
+    native: Callable[[Path], None] | None = None,
+) -> None:
+    """Save an ONNX model as an MLflow model in MLflow's onnx flavour, whole or not at all.
+
+    `example` is made from a schema, never taken from rows. `native` fills the folder `native/`: the framework's own
+    files, for going on with the training; nothing that predicts reads them.
+    """
+    import mlflow.onnx
+    from mlflow.exceptions import MlflowException
+
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+
+    def fill(folder: Path) -> None:
+        folder.rmdir()
+        try:
+            mlflow.onnx.save_model(
+                model,
+                str(folder),
+                signature=signature,
+                input_example=example,
+                pip_requirements=requirements(ONNX_REQUIREMENTS),
+                metadata=card.to_metadata(),
+                save_as_external_data=False,
+            )
+        except MlflowException as error:
+            raise Refusal(f"MLflow cannot save the model: {error.message}") from None
+        if native is not None:
+            (folder / NATIVE).mkdir()
+            native(folder / NATIVE)
+
+    write_folder(Path(path), fill)
+
+
+def native_of(path: Path | str, framework: str) -> tuple[Path, Card]:
+    """The folder of the framework's own files in a saved model, and its card. Raises Refusal for another's model."""
+    path = Path(path)
+    document = read_mlmodel(path)
+    card = _card((document.get("metadata") or {}).get("mlp"), document)
+    if card.framework != framework or not (path / NATIVE).is_dir():
+        raise Refusal(f"model {path} was not trained by a `{framework}` component of this library; give one that was")
+    return path / NATIVE, card
 
 
 def requirements(packages: Sequence[str]) -> list[str]:
@@ -256,7 +320,7 @@ def _load_onnx(file: Path, card: Card) -> Model:
 
     def scores(rows: pd.DataFrame) -> np.ndarray | None:
         found = outputs(rows)
-        if card.task != "classifier" or len(found) < 2:
+        if card.task not in ("classifier", "image_classifier") or len(found) < 2:
             return None
         if isinstance(found[1], list):  # a zipmap: one map of class to probability a row
             order = card.classes or tuple(found[1][0])
@@ -275,12 +339,14 @@ ONNX_TYPES = {
 }
 
 
-def onnx_inputs(session: Any, rows: pd.DataFrame) -> dict[str, np.ndarray]:
+def onnx_inputs(session: Any, rows: pd.DataFrame | np.ndarray) -> dict[str, np.ndarray]:
     """The feed of an onnxruntime session with one (rows × 1) input per column; missing text is the empty string.
 
-    A session with one input that is no column's name takes the whole table as one float matrix.
+    A session with one input that is no column's name takes the whole table, or an array of images, as one float tensor.
     """
     wanted = session.get_inputs()
+    if isinstance(rows, np.ndarray):
+        return {wanted[0].name: rows.astype(ONNX_TYPES.get(wanted[0].type, np.float32), copy=False)}
     if len(wanted) == 1 and wanted[0].name not in rows.columns:
         return {wanted[0].name: rows.to_numpy(dtype=ONNX_TYPES.get(wanted[0].type, np.float32))}
     feed = {}
@@ -317,13 +383,16 @@ def _load_pyfunc(path: Path, card: Card) -> Model:
 
 
 def _card(section: Any, document: dict[str, Any]) -> Card:
-    if isinstance(section, dict) and section.get("task") in ("classifier", "regressor", "clusterer"):
-        classes = section.get("classes")
+    if isinstance(section, dict) and section.get("task") in TASKS:
+        classes, image = section.get("classes"), section.get("image")
         return Card(
             section["task"],
             None if classes is None else tuple(classes),
             tuple(section.get("features") or ()),
             str(section.get("component", "")),
+            str(section.get("framework", "sklearn")),
+            None if image is None else (int(image[0]), int(image[1]), int(image[2])),
+            section.get("policy"),
         )
     return Card("", None, _signature_names(document))
 

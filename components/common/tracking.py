@@ -24,11 +24,11 @@ class Tracking:
         if self._client is not None and values:
             self._client.log_params({name: str(value)[:LONGEST_PARAMETER] for name, value in values.items()})
 
-    def metrics(self, values: Mapping[str, Any]) -> None:
-        """Log the finite numbers among the values."""
+    def metrics(self, values: Mapping[str, Any], step: int | None = None) -> None:
+        """Log the finite numbers among the values, as those of one step of a training if `step` says which."""
         if self._client is not None:
             numbers = {name: float(x) for name, x in finite(dict(values)).items() if isinstance(x, int | float)}
-            self._client.log_metrics(numbers)
+            self._client.log_metrics(numbers, step=step)
 
     def file(self, path: Path | str, folder: str | None = None) -> None:
         """Log one file as an artifact."""

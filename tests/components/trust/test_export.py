@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import conversion
 import jsonschema
 import numpy as np
 import onnx
@@ -13,7 +12,7 @@ import pandas as pd
 import parity
 import pytest
 import yaml
-from common import encoding, models
+from common import encoding, models, onnx_graph
 from common.entry import Refusal
 from common.facts import parse
 from sklearn.pipeline import Pipeline
@@ -239,7 +238,7 @@ def test_a_vocabulary_with_empty_text_and_missing_values(here: Folder) -> None:
         importlib.import_module("sklearn.tree").DecisionTreeClassifier().fit([[0], [1]], [0, 1]),
     )
     with pytest.raises(Refusal, match="empty text and missing values"):
-        conversion.convert(pipeline, "classifier", "m")
+        onnx_graph.convert(pipeline, "classifier", "m")
 
 
 def test_a_vocabulary_of_fractions(here: Folder) -> None:
@@ -248,7 +247,7 @@ def test_a_vocabulary_of_fractions(here: Folder) -> None:
     frame = pd.DataFrame({"x": [0.5, 1.25]})
     tree = importlib.import_module("sklearn.tree").DecisionTreeClassifier().fit([[0, 1], [1, 0]], [0, 1])
     with pytest.raises(Refusal, match="fractions"):
-        conversion.convert(Pipeline([("encode", encoding.encoder(frame, facts)), ("model", tree)]), "classifier", "m")
+        onnx_graph.convert(Pipeline([("encode", encoding.encoder(frame, facts)), ("model", tree)]), "classifier", "m")
 
 
 @pytest.mark.slow
@@ -305,7 +304,7 @@ def test_every_estimator_with_a_converter(here: Folder, name: str) -> None:
         lambda table: pipeline.predict_proba(table) if hasattr(pipeline, "predict_proba") else None,
     )
     try:
-        (here / "model.onnx").write_bytes(conversion.convert(pipeline, task, name).SerializeToString())
+        (here / "model.onnx").write_bytes(onnx_graph.convert(pipeline, task, name).SerializeToString())
         exported = models._load_onnx(here / "model.onnx", card)
         passed = parity.compare(native, exported, people(2000, seed=5)[rows.columns], 1e-4, 0.999).passed
     except Refusal:

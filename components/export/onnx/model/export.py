@@ -5,9 +5,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import conversion
 import parity
-from common import encoding, entry, files, models, rows, tables, tracking
+from common import encoding, entry, files, models, onnx_graph, rows, tables, tracking
 from common import facts as facts_of
 from common.entry import Refusal
 from parity import Parity
@@ -29,7 +28,7 @@ def main(options: argparse.Namespace) -> None:
     absent = [name for name in wanted if name not in table.columns]
     if absent:
         raise Refusal(f"the model wants the column {absent[0]!r}, which the table lacks")
-    converted = conversion.convert(native.native, native.card.task, native.card.component or "model")
+    converted = onnx_graph.convert(native.native, native.card.task, native.card.component or "model")
 
     def prove(folder: Path) -> None:
         folder.rmdir()
@@ -79,7 +78,7 @@ def document(found: Parity, card: models.Card) -> dict[str, Any]:
 
 def opsets() -> list[tuple[str, int]]:
     """Operator sets that the exported model asks of a runtime."""
-    return [(domain or "ai.onnx", version) for domain, version in conversion.OPSET.items()]
+    return [(domain or "ai.onnx", version) for domain, version in onnx_graph.OPSET.items()]
 
 
 def told(found: Parity) -> str:

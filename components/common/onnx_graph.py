@@ -1,4 +1,4 @@
-"""From a fitted scikit-learn pipeline to an ONNX graph with one input a column.
+"""From a fitted scikit-learn pipeline, or an encoder and a network behind it, to an ONNX graph with one input a column.
 
 Text columns become string inputs, in which the empty string stands for a missing value; codes of a vocabulary become
 64-bit integers; every other number is a double. Scaling runs in double precision, exactly as in scikit-learn, and what
@@ -7,19 +7,21 @@ where scaling in float would now and then put a value on the other side.
 """
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import onnx
-from common.entry import Refusal
+from onnx import TensorProto, helper, numpy_helper
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType, StringTensorType
 from skl2onnx.sklapi import CastTransformer
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
+
+from common.entry import Refusal
 
 OPSET = {"": 18, "ai.onnx.ml": 3}
 """ONNX 1.13 of December 2022: old enough for every runtime in use, new enough for skl2onnx's converters."""
@@ -30,30 +32,141 @@ def convert(pipeline: Pipeline, task: str, name: str) -> onnx.ModelProto:
 
     Raises Refusal for a pipeline that was not made by the library's trainer, and for what skl2onnx cannot convert.
     """
-    columns, inputs = _inputs(pipeline)
-    steps = [("columns", columns), *pipeline.steps[0][1].steps[1:], pipeline.steps[1]]
+    columns, inputs = _inputs(pipeline.steps[0][1])
     estimator = pipeline.steps[1][1]
-    placeholders = [(_placeholder(place), kind) for place, (_, kind) in enumerate(inputs)]
+    steps = [("columns", columns), *pipeline.steps[0][1].steps[1:], pipeline.steps[1]]
     probabilities = task == "classifier" and hasattr(estimator, "predict_proba")
     options = {id(estimator): {"zipmap": False} if probabilities else {}} if task == "classifier" else None
-    try:
-        with _plain_attributes():
-            model = convert_sklearn(
-                Pipeline(steps), name=name, initial_types=placeholders, options=options, target_opset=OPSET
-            )
-    except Exception as error:  # whatever its converters trip over: it has no error class of its own
-        raise Refusal(
-            f"skl2onnx cannot convert this {type(estimator).__name__}: {type(error).__name__}: {_short(error)}"
-        ) from None
+    model = _converted(Pipeline(steps), inputs, name, options, type(estimator).__name__)
     if task == "classifier" and not probabilities:
         del model.graph.output[1:]  # decision values, which are no probabilities
-    _rename(model, [column for column, _ in inputs])
+    return checked(model)
+
+
+def network(
+    model: onnx.ModelProto, classes: Sequence[Any] | None, encode: Pipeline | None, name: str
+) -> onnx.ModelProto:
+    """A network as a model of the library: first output the label or value, second the probabilities.
+
+    `model` has one float input and one output: probabilities (rows × classes), or without `classes` values (rows × 1).
+    With `encode`, the schema's encoder, the inputs become the table's columns; without, the input stays (images).
+    """
+    model = copy.deepcopy(model)
+    _prefix(model, "network_", keep_inputs=encode is None)
+    if encode is not None:
+        model = _behind(_encoder(encode, name), model)
+    graph = model.graph
+    given = graph.output[0].name
+    if classes is None:
+        column = helper.make_tensor("value_shape", TensorProto.INT64, [1], [-1])
+        graph.initializer.append(column)
+        graph.node.append(helper.make_node("Reshape", [given, "value_shape"], ["value"]))
+        outputs = [helper.make_tensor_value_info("value", TensorProto.FLOAT, [None])]
+    else:
+        names = _vocabulary(classes)
+        graph.initializer.append(names)
+        graph.node.append(helper.make_node("ArgMax", [given], ["likeliest"], axis=1, keepdims=0))
+        graph.node.append(helper.make_node("Gather", [names.name, "likeliest"], ["label"], axis=0))
+        graph.node.append(helper.make_node("Identity", [given], ["probabilities"]))
+        outputs = [
+            helper.make_tensor_value_info("label", names.data_type, [None]),
+            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [None, len(classes)]),
+        ]
+    del graph.output[:]
+    graph.output.extend(outputs)
+    graph.name = name
+    return checked(model)
+
+
+def checked(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model without its maker's name, found valid by onnx. Raises Refusal."""
     model.doc_string = ""
+    model.producer_name = "mlp"
     model.producer_version = ""
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise Refusal(f"the converted model is not valid ONNX: {_short(error)}") from None
+    return model
+
+
+def _vocabulary(classes: Sequence[Any]) -> onnx.TensorProto:
+    """The classes as a tensor of text or of whole numbers; other numbers and mixtures become text."""
+    if all(isinstance(x, int) for x in classes):  # true and false are 1 and 0 in ONNX
+        return numpy_helper.from_array(np.array([int(x) for x in classes], dtype=np.int64), "classes")
+    words = [str(x).encode() for x in classes]
+    return helper.make_tensor("classes", TensorProto.STRING, [len(words)], words)
+
+
+def _encoder(encode: Pipeline, name: str) -> onnx.ModelProto:
+    """The encoder alone: columns to one float matrix `encoded`."""
+    columns, inputs = _inputs(encode)
+    model = _converted(Pipeline([("columns", columns), *encode.steps[1:]]), inputs, name, None, "encoder")
+    old, output = model.graph.output[0].name, "encoded"
+    for node in model.graph.node:
+        for place, port in enumerate(node.output):
+            node.output[place] = output if port == old else port
+        for place, port in enumerate(node.input):
+            node.input[place] = output if port == old else port
+    model.graph.output[0].name = output
+    return model
+
+
+def _behind(first: onnx.ModelProto, second: onnx.ModelProto) -> onnx.ModelProto:
+    """The second model on the only output of the first."""
+    version = max(first.ir_version, second.ir_version)
+    opsets = {entry.domain: entry.version for entry in [*first.opset_import, *second.opset_import]}
+    for entry in first.opset_import:
+        if entry.domain == "" and entry.version != opsets[""]:
+            raise Refusal(f"the network asks for operator set {opsets['']}, the encoder for {entry.version}")
+    source, target = first.graph.output[0].name, second.graph.input[0].name
+    for node in second.graph.node:
+        for place, port in enumerate(node.input):
+            node.input[place] = source if port == target else port
+    graph = helper.make_graph(
+        [*first.graph.node, *second.graph.node],
+        "merged",
+        list(first.graph.input),
+        list(second.graph.output),
+        [*first.graph.initializer, *second.graph.initializer],
+    )
+    return helper.make_model(
+        graph, opset_imports=[helper.make_opsetid(d, v) for d, v in opsets.items()], ir_version=version
+    )
+
+
+def _prefix(model: onnx.ModelProto, prefix: str, keep_inputs: bool) -> None:
+    """Every name of the graph behind a prefix, so that none is a column's or one of ours. Refuses a graph with
+    branches or loops, whose sub-graphs name ports too."""
+    graph = model.graph
+    if any(a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS) for n in graph.node for a in n.attribute):
+        raise Refusal("the network's ONNX graph has a branch or a loop, which this export does not merge")
+    del graph.value_info[:]
+    inputs = {port.name for port in graph.input} if keep_inputs else set()
+
+    def named(port: str) -> str:
+        return port if not port or port in inputs else prefix + port
+
+    for node in graph.node:
+        node.name = named(node.name)
+        node.input[:] = [named(port) for port in node.input]
+        node.output[:] = [named(port) for port in node.output]
+    for tensor in [*graph.initializer, *graph.output, *graph.input]:
+        tensor.name = named(tensor.name)
+
+
+def _converted(
+    pipeline: Pipeline, inputs: list[tuple[str, Any]], name: str, options: Any, what: str
+) -> onnx.ModelProto:
+    placeholders = [(_placeholder(place), kind) for place, (_, kind) in enumerate(inputs)]
+    try:
+        with _plain_attributes():
+            model = convert_sklearn(
+                pipeline, name=name, initial_types=placeholders, options=options, target_opset=OPSET
+            )
+    except Exception as error:  # whatever its converters trip over: it has no error class of its own
+        raise Refusal(f"skl2onnx cannot convert this {what}: {type(error).__name__}: {_short(error)}") from None
+    _rename(model, [column for column, _ in inputs])
     return model
 
 
@@ -95,11 +208,11 @@ def _rename(model: onnx.ModelProto, columns: list[str]) -> None:
             node.input[place] = names.get(name, name)
 
 
-def _inputs(pipeline: Pipeline) -> tuple[ColumnTransformer, list[tuple[str, Any]]]:
+def _inputs(encode: Pipeline) -> tuple[ColumnTransformer, list[tuple[str, Any]]]:
     """A copy of the encoder's first step that rounds to float after scaling and knows columns by placeholders; the
     columns with their ONNX types in order."""
     try:
-        given = pipeline.steps[0][1].steps[0][1]
+        given = encode.steps[0][1]
         fitted, names = given.transformers_, given.feature_names_in_.tolist()
     except (AttributeError, IndexError, TypeError):
         raise Refusal("the model is not an encoder and an estimator as `sklearn.<Estimator>` trains them") from None

@@ -18,11 +18,11 @@ from common.gates import Verdict
 Draw = Callable[[Path], list[tuple[str, str]]]
 
 
-def parser(description: str) -> argparse.ArgumentParser:
-    """The command line that evaluations share."""
+def parser(description: str, judged: str = "--table") -> argparse.ArgumentParser:
+    """The command line that evaluations share; `judged` names what the model is judged on."""
     arguments = entry.parser(description)
     arguments.add_argument("--model", type=Path, required=True)
-    arguments.add_argument("--table", type=Path, required=True)
+    arguments.add_argument(judged, type=Path, required=True)
     arguments.add_argument("--facts", type=Path)
     arguments.add_argument("--gates")
     arguments.add_argument("--allow-code", type=entry.boolean, default=False)
@@ -47,6 +47,23 @@ def opened(options: argparse.Namespace, task: str) -> tuple[models.Model, pd.Dat
     if absent:
         raise entry.Refusal(f"the model wants the column {absent[0]!r}, which the table lacks")
     return model, table[wanted], truth, facts
+
+
+def known_classes(model: models.Model, truth: np.ndarray, facts: Facts | None) -> list[Any]:
+    """The schema's classes, else the model's, else those that occur; more only if the truth has more."""
+    names = list((facts.classes if facts is not None else None) or model.card.classes or ())
+    known = {str(name) for name in names}
+    names += sorted({x for x in truth.tolist() if str(x) not in known})
+    return names
+
+
+def reordered(proba: np.ndarray | None, model: models.Model, classes: Sequence[Any]) -> np.ndarray | None:
+    """Probabilities in the order of `classes`, nought for one that the model never saw; None if not known whose."""
+    if proba is None or model.card.classes is None or proba.shape[1] != len(model.card.classes):
+        return None
+    places = {str(name): place for place, name in enumerate(model.card.classes)}
+    columns = [proba[:, places[str(name)]] if str(name) in places else np.zeros(len(proba)) for name in classes]
+    return np.column_stack(columns).astype(float)
 
 
 def finish(options: argparse.Namespace, found: Mapping[str, float], draw: Draw, title: str) -> None:

@@ -34,7 +34,7 @@ TASKS = ("classifier", "regressor", "clusterer", "image_classifier", "policy")
 class Card(NamedTuple):
     """What a saved model says of itself. `classes` are in the order of the columns of its probabilities.
 
-    `framework` trained it. `image` is the (height, width, channels) that an image classifier takes, 1 channel being grey.
+    `framework` trained it. `image` is what an image classifier takes: (height, width, channels), grey is one channel.
     `policy` says how the outputs of a policy become an action, see train/rllib.
     """
 

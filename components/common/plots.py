@@ -81,6 +81,21 @@ def clustering(folder: Path, encoded: np.ndarray, assigned: np.ndarray) -> list[
     return [*drawn, _save(figure, folder, "clusters.png", "Clusters on two principal components")]
 
 
+def gallery(folder: Path, pixels: np.ndarray, titles: Sequence[str], name: str, title: str) -> tuple[str, str]:
+    """Small images (images × height × width × channels of bytes), each under its title."""
+    across = min(6, len(pixels))
+    down = -(-len(pixels) // across)
+    figure, axes = plt.subplots(down, across, figsize=(1.6 * across, 1.8 * down), layout="constrained", squeeze=False)
+    for place, cell in enumerate(axes.flat):
+        cell.axis("off")
+        if place < len(pixels):
+            image = pixels[place]
+            grey = image.shape[-1] == 1
+            cell.imshow(image[..., 0] if grey else image, cmap="gray" if grey else None, vmin=0, vmax=255)
+            cell.set_title(titles[place], fontsize=7, parse_math=False)
+    return _save(figure, folder, name, title)
+
+
 def _confusion(folder: Path, truth: np.ndarray, predicted: np.ndarray, classes: Sequence[Any]) -> tuple[str, str]:
     names = [str(name) for name in classes]
     counts = scores.confusion_matrix([str(x) for x in truth], [str(x) for x in predicted], labels=names)

@@ -57,12 +57,17 @@ def _family(framework: str) -> Interface | None:
 
 def estimators(face: Interface) -> dict[str, Any]:
     """The members of a family by name, from its table."""
+    found: dict[str, Any] = _table(face)["estimators"]
+    return found
+
+
+def _table(face: Interface) -> dict[str, Any]:
     path = f"{face.folder}/{face.family}"
     if path not in _tables:
         import json
 
         with open(path, encoding="utf-8") as file:
-            _tables[path] = json.load(file)["estimators"]
+            _tables[path] = json.load(file)
     return _tables[path]
 
 
@@ -83,7 +88,7 @@ def _from_family(name: str, framework: str, rest: str) -> Interface | None:
         if slot not in ("name", "inputs", "component", "complete"):
             setattr(face, slot, getattr(base, slot))
     face.inputs = {k: i for k, i in base.inputs.items() if k != "estimator"}
-    for key, one in spec["parameters"].items():
+    for key, one in (_table(base).get("shared", {}) | spec["parameters"]).items():
         t = type_of(one["type"])
         shown = parameter(key, t, None, description=one["description"], default=one.get("default"))
         refusal = "only a Python object would do" if one.get("object") else ""

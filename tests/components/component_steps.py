@@ -116,5 +116,6 @@ def mlp(*words: object, cwd: Path, home: Path | None = None) -> subprocess.Compl
     """The command line, as a user types it; runs and cache lie in `home`."""
     variables = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW")}
     variables |= {"MLP_HOME": str(home or cwd / "home"), "COLUMNS": "200"}
-    command = [sys.executable, "-c", "from mlp_lang.cli.main import main; main()", *map(str, words)]
+    start = "import sys; from mlp_lang.cli.main import main; sys.exit(main())"
+    command = [sys.executable, "-c", start, *map(str, words)]
     return subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True, check=False)

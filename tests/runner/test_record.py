@@ -112,7 +112,7 @@ def test_the_summary_says_what_matters(go: Go, tmp_path: Path) -> None:
         "  the verdict of quality tells one bit about private rows\n"
         "\n"
         "parity of exported models\n"
-        "  portable: largest difference 1e-07 (tolerance 1e-05) on 100 rows, labels agree on 100.00%\n"
+        "  portable: largest difference 1e-07 (tolerance 1e-05), labels agree on 100.00% of 100 rows\n"
         "\n"
         "used     …\n"
         "run      out\n"

@@ -1,6 +1,7 @@
-"""From the installed scikit-learn and skl2onnx to estimators.json: every estimator's parameters, types and defaults.
+"""From the installed scikit-learn and skl2onnx to estimators.json (every estimator's parameters, types and defaults) and
+transformers.json (what may stand between the encoder and the estimator).
 
-python generate.py [FILE]     rewrites estimators.json beside this script, or FILE
+python generate.py [FOLDER]     rewrites both beside this script, or in FOLDER
 """
 
 import inspect
@@ -49,7 +50,63 @@ def table() -> dict[str, Any]:
                 "needs_estimator": any("default" not in p and "default_text" not in p for p in parameters.values()),
                 "parameters": parameters,
             }
-    return {"sklearn": sklearn.__version__, "estimators": dict(sorted(estimators.items()))}
+    return {"sklearn": sklearn.__version__, "shared": shared(), "estimators": dict(sorted(estimators.items()))}
+
+
+def shared() -> dict[str, Any]:
+    """What every estimator takes besides its own parameters."""
+    names = ", ".join(json.dumps(name) for name in transformers()["transformers"])
+    description = (
+        "Transformers between the encoder and the estimator, in order: names, or maps of one name to its parameters "
+        "({ PCA: { n_components: 5 } }); fitted to the rows."
+    )
+    return {
+        "transform": {"type": f"list[enum({names}) | map[any]] | none", "default": None, "description": description}
+    }
+
+
+FAMILIES = ("decomposition", "feature_selection", "kernel_approximation", "preprocessing", "random_projection")
+"""Modules of scikit-learn whose transformers take a matrix of numbers."""
+LEFT_OUT = ("FunctionTransformer", "OrdinalEncoder", "TargetEncoder")
+"""What does nothing without a function, and what is for columns that the encoder has encoded already."""
+
+
+def transformers() -> dict[str, Any]:
+    """Transformers that make a matrix of numbers from one, with the types of their parameters; each was tried."""
+    convertible = {estimator.__name__ for estimator in sklearn_operator_name_map}
+    found = {}
+    for name, transformer in all_estimators("transformer"):
+        module = transformer.__module__.rsplit("._", 1)[0]
+        if module.removeprefix("sklearn.") not in FAMILIES or name in LEFT_OUT or not tried(transformer):
+            continue
+        parameters = {}
+        for parameter in inspect.signature(transformer).parameters:
+            members, objects = canonical(transformer._parameter_constraints[parameter])
+            if not (objects and not set(members) - {"none"}):
+                parameters[parameter] = " | ".join(members)
+        found[name] = {"module": module, "onnx": name in convertible, "parameters": parameters}
+    return {"sklearn": sklearn.__version__, "transformers": found}
+
+
+def tried(transformer: type) -> bool:
+    """Whether it gives as many rows of numbers as it gets, without being told more, and skops holds it."""
+    import skops.io
+    from common.trusted import TRUSTED
+
+    draw = np.random.default_rng(0)
+    rows = draw.random((40, 6))
+    try:
+        made = transformer()
+        given = made.fit(rows, np.arange(40) % 2).transform(rows)
+        return (
+            isinstance(given, np.ndarray)
+            and given.ndim == 2
+            and len(given) == 40
+            and np.issubdtype(given.dtype, np.number)
+            and set(skops.io.get_untrusted_types(data=skops.io.dumps(made))) <= set(TRUSTED)
+        )
+    except Exception:  # it needs something that a program cannot give
+        return False
 
 
 def describe(name: str, estimator: type, parameter: inspect.Parameter, sentences: dict[str, str]) -> dict[str, Any]:
@@ -160,19 +217,23 @@ def release(version: str) -> tuple[int, ...]:
 
 
 def main(arguments: list[str]) -> None:
-    target = Path(arguments[0]) if arguments else HERE / "estimators.json"
-    target.write_text(render(table()), encoding="utf-8", newline="\n")
+    folder = Path(arguments[0]) if arguments else HERE
+    (folder / "estimators.json").write_text(render(table(), "estimators"), encoding="utf-8", newline="\n")
+    (folder / "transformers.json").write_text(render(transformers(), "transformers"), encoding="utf-8", newline="\n")
 
 
-def render(document: dict[str, Any]) -> str:
+def render(document: dict[str, Any], key: str) -> str:
     """One parameter a line, so that an update of scikit-learn reads as a diff."""
-    lines = ["{", f'  "sklearn": {json.dumps(document["sklearn"])},', '  "estimators": {']
-    for i, (name, estimator) in enumerate(document["estimators"].items()):
+    lines = ["{", f'  "sklearn": {json.dumps(document["sklearn"])},']
+    if "shared" in document:
+        lines.append(f'  "shared": {json.dumps(document["shared"])},')
+    lines.append(f'  "{key}": {{')
+    for i, (name, estimator) in enumerate(document[key].items()):
         head = ", ".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in estimator.items() if k != "parameters")
         lines.append(f'    {json.dumps(name)}: {{{head}, "parameters": {{')
         items = [f"      {json.dumps(k)}: {json.dumps(v)}" for k, v in estimator["parameters"].items()]
         lines += [item + "," for item in items[:-1]] + items[-1:]
-        lines.append("    }}" + ("," if i + 1 < len(document["estimators"]) else ""))
+        lines.append("    }}" + ("," if i + 1 < len(document[key]) else ""))
     return "\n".join([*lines, "  }", "}", ""])
 
 

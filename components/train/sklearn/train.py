@@ -17,12 +17,15 @@ from common import facts as facts_of
 from common.facts import Facts
 from sklearn.pipeline import Pipeline
 
-TABLE = Path(__file__).resolve().parent / "estimators.json"
+HERE = Path(__file__).resolve().parent
+TABLE = HERE / "estimators.json"
 
 
 def main(options: argparse.Namespace) -> None:
     facts = facts_of.load(options.facts)
-    description, parameters = interface(options.estimator, given(options))
+    settings = given(options)
+    chain = transformers(settings.pop("transform", None))
+    description, parameters = interface(options.estimator, settings)
     estimator = build(options.estimator, description, parameters, facts)
     table = tables.read(options.table, facts)
     rows.check(table, facts)
@@ -34,6 +37,8 @@ def main(options: argparse.Namespace) -> None:
     encoded = encode.transform(frame)
 
     started = time.perf_counter()
+    if chain:
+        encode, encoded = transformed(encode, chain, encoded, truth, description["task"], facts)
     fit(estimator, encoded, truth, facts)
     seconds = time.perf_counter() - started
 
@@ -45,7 +50,8 @@ def main(options: argparse.Namespace) -> None:
     for name, value in figures.items():
         print(f"{name} = {value:.6g}")
     with tracking.run() as log:
-        log.parameters({"estimator": options.estimator, **parameters})
+        named = {"transform": " ".join(type(one).__name__ for one in chain)} if chain else {}
+        log.parameters({"estimator": options.estimator, **named, **parameters})
         log.metrics(figures)
         log.folder(options.model, "model")
 
@@ -76,6 +82,53 @@ def interface(name: str, parameters: dict[str, Any]) -> tuple[dict[str, Any], di
         if description["parameters"][parameter].get("object") and parameters[parameter] is not None:
             raise entry.Refusal(f"hyper-parameter {parameter!r} of {name} takes a Python object only")
     return description, parameters
+
+
+def transformers(asked: Any) -> list[Any]:
+    """The transformers that `transform` asks for, unfitted: names, or maps of one name to its parameters.
+
+    Raises Refusal for a name or a parameter that transformers.json does not have.
+    """
+    if asked is None:
+        return []
+    known = json.loads((HERE / "transformers.json").read_text(encoding="utf-8"))["transformers"]
+    made = []
+    for one in asked if isinstance(asked, list) else [asked]:
+        name, parameters = next(iter(one.items())) if isinstance(one, dict) and len(one) == 1 else (one, {})
+        if not isinstance(name, str) or name not in known:
+            raise entry.Refusal(f"transform: {name!r} is none of {', '.join(known)}, nor a map of one of them")
+        if not isinstance(parameters, dict):
+            raise entry.Refusal(f"transform: what {name} is set to is a map of its parameters")
+        strange = [key for key in parameters if key not in known[name]["parameters"]]
+        if strange:
+            raise entry.Refusal(f"transform: {name} has no parameter {strange[0]!r} that can be set")
+        if "random_state" in known[name]["parameters"]:
+            parameters = {"random_state": 0, **parameters}
+        made.append(getattr(importlib.import_module(known[name]["module"]), name)(**parameters))
+    return made
+
+
+def transformed(
+    encode: Pipeline, chain: list[Any], encoded: np.ndarray, truth: Any, task: str, facts: Facts | None
+) -> tuple[Pipeline, np.ndarray]:
+    """The encoder with fitted transformers after it (before the constant, if it has one), and what it gives."""
+    columns, *constant = encode.steps
+    if constant:
+        encoded = encoded[:, 1:]
+    steps = []
+    for place, one in enumerate(chain):
+        if hasattr(one, "score_func") and task == "regressor":
+            from sklearn.feature_selection import f_regression
+
+            one.score_func = f_regression
+        fit(one, encoded, truth, facts)
+        encoded = one.transform(encoded)
+        steps.append((f"transform_{place}", one))
+    if constant:
+        name, step = constant[0]
+        encoded = step.fit_transform(encoded)
+        constant = [(name, step)]
+    return Pipeline([columns, *steps, *constant]), encoded
 
 
 def build(name: str, description: dict[str, Any], parameters: dict[str, Any], facts: Facts | None) -> Any:

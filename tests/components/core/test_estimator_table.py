@@ -37,7 +37,11 @@ def without_version(document: dict[str, Any]) -> dict[str, Any]:
 def test_the_table_is_what_the_installed_scikit_learn_says() -> None:
     generate = module("train/sklearn/generate.py", "generate_estimators")
     assert without_version(TABLE) == without_version(generate.table())
-    assert generate.render(TABLE) == (FOLDER / "estimators.json").read_text(encoding="utf-8")
+    assert generate.render(TABLE, "estimators") == (FOLDER / "estimators.json").read_text(encoding="utf-8")
+    transformers = generate.transformers()
+    committed = (FOLDER / "transformers.json").read_text(encoding="utf-8")
+    assert without_version(json.loads(committed)) == without_version(transformers)
+    assert generate.render(json.loads(committed), "transformers") == committed
 
 
 def test_the_data_sets_are_what_the_installed_scikit_learn_ships() -> None:

@@ -30,9 +30,10 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/.made
 	$(COMPILE)
 	@touch $@ $(VENV)/.run
 
-# what steps of other kinds run on, large and asked for by tests that are marked slow alone
+# what the components for networks, reinforcement learning and explanations, and steps of other kinds run on: large, and
+# asked for by tests that are marked slow alone
 $(VENV)/.kinds: pyproject.toml $(VENV)/.dev
-	$(INSTALL) --editable '.[torch,ray,spark,automl,tensorboard]'
+	$(INSTALL) --editable '.[torch,tensorflow,opacus,rl,interpret,spark,automl,tensorboard]'
 	@touch $@
 
 demo: $(VENV)/.run ## train, release, audit, export and serve pipelines/income.mlp here; then again, all from cache

@@ -1,4 +1,4 @@
-"""From the installed scikit-learn and skl2onnx to estimators.json (every estimator, its parameters, types, defaults) and
+"""From the installed scikit-learn and skl2onnx to estimators.json (every estimator with its parameters and types) and
 transformers.json (what may stand between the encoder and the estimator).
 
 python generate.py [FOLDER]     rewrites both beside this script, or in FOLDER

@@ -46,7 +46,9 @@ class Actions(NamedTuple):
 def source(name: str, module: Path | None, config: Any) -> Source:
     """Checked words of a command line. Raises Refusal for a configuration that is no map, a folder that is not there."""
     if config is not None and not isinstance(config, dict):
-        raise Refusal(f"environment_config is {type(config).__name__}, a map of the environment's arguments is expected")
+        raise Refusal(
+            f"environment_config is {type(config).__name__}, a map of the environment's arguments is expected"
+        )
     if module is not None and not module.is_dir():
         raise Refusal(f"module {module} is not a folder")
     return Source(name, None if module is None else str(module.resolve()), config or {})
@@ -103,8 +105,8 @@ def actions(space: Space[Any]) -> Actions:
     raise Refusal(f"actions are {space}; a discrete action or a box of numbers is expected")
 
 
-def acted(actions: Actions, scores: np.ndarray) -> Any:
-    """The action that a network's output for one observation stands for: the best score, or the numbers themselves."""
+def acted(actions: Actions, given: Any) -> Any:
+    """What a policy's output `action` for one observation is to the environment."""
     if actions.kind == "discrete":
-        return actions.start + int(np.argmax(scores))
-    return np.asarray(scores, dtype=np.float32).reshape(actions.shape)
+        return int(given)
+    return np.asarray(given, dtype=np.float32).reshape(actions.shape)

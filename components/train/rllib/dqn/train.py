@@ -31,7 +31,9 @@ def configured(options: argparse.Namespace, task: Task) -> Any:
         grad_clip=options.grad_clip,
     )
     return config.reporting(
-        min_sample_timesteps_per_iteration=options.iteration_steps, min_time_s_per_iteration=0, min_train_timesteps_per_iteration=0
+        min_sample_timesteps_per_iteration=options.iteration_steps,
+        min_time_s_per_iteration=0,
+        min_train_timesteps_per_iteration=0,
     )
 
 

@@ -81,7 +81,9 @@ def save(trained: Trained, path: Path) -> None:
     signature = ModelSignature(
         Schema([TensorSpec(np.dtype(np.float32), (-1, *trained.observation), OBSERVATIONS)]), Schema(outputs)
     )
-    models.save_onnx(exported(trained), path, card(trained), signature, example, lambda folder: _native(folder, trained))
+    models.save_onnx(
+        exported(trained), path, card(trained), signature, example, lambda folder: _native(folder, trained)
+    )
 
 
 def card(trained: Trained) -> models.Card:
@@ -157,7 +159,9 @@ def _compare(model: onnx.ModelProto, face: Face, seen: torch.Tensor) -> None:
 def _native(folder: Path, trained: Trained) -> None:
     from safetensors.numpy import save_file
 
-    save_file({k: np.ascontiguousarray(v) for k, v in trained.weights.items()}, str(folder / "weights.safetensors"))
+    weights = folder / "weights.safetensors"
+    save_file({k: np.ascontiguousarray(v) for k, v in trained.weights.items()}, str(weights))
+    weights.chmod(0o644)
     text = json.dumps({"class": type(trained.module).__name__, **trained.about}, indent=2)
     (folder / "module.json").write_text(text + "\n", encoding="utf-8", newline="\n")
 

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# Read on import: no account of use is sent, no token asked for, and networks this small are quickest on one thread.
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-
+VARIABLES = {
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RLLIB_TEST_NO_TF_IMPORT": "1",  # TensorFlow, where it is installed, is not needed and slow to import
+}
+"""What Ray reads when it is imported."""
 LONGEST = 40
 """Letters of a folder in which Ray's sockets may lie: the system allows 107 for a socket's whole path."""
 STORE = 256 * 2**20
@@ -26,10 +26,15 @@ STORE = 256 * 2**20
 @contextmanager
 def ray(workers: int) -> Iterator[None]:
     """Ray on this machine alone, without its pages, with a core for each worker whether the machine has it or not."""
+    for name, value in VARIABLES.items():
+        os.environ.setdefault(name, value)
     import ray as library
+    import torch
 
+    torch.set_num_threads(1)  # the quickest for networks this small
     warnings.filterwarnings("ignore", category=DeprecationWarning)
-    logging.getLogger("ray").setLevel(logging.ERROR)
+    for name in ("ray", "ray.rllib", "ray.rllib.utils.framework"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     folder = Path(tempfile.mkdtemp(prefix="mlp-ray-"))
     if len(str(folder)) > LONGEST:
         folder.rmdir()

@@ -41,6 +41,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
 
     def fill(target: Path) -> None:
         save_file(arrays, str(target / ARRAYS))
+        (target / ARRAYS).chmod(0o644)
         (target / DOCUMENT).write_text(json.dumps(document) + "\n", encoding="utf-8", newline="\n")
 
     write_folder(folder / f"{checkpoint.iterations:06d}", fill)

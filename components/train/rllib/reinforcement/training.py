@@ -4,7 +4,6 @@ import argparse
 import math
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,13 +17,8 @@ from reinforcement.state import Checkpoint
 
 ENVIRONMENT = "mlp_environment"
 MODULE = "default_policy"
-EPISODES = {
-    "episode_return_mean": "episode_return_mean",
-    "episode_return_min": "episode_return_min",
-    "episode_return_max": "episode_return_max",
-    "episode_len_mean": "episode_len_mean",
-}
-"""What is told of an iteration's episodes, and RLlib's name of it among the results of `env_runners`."""
+EPISODES = ("episode_return_mean", "episode_return_min", "episode_return_max", "episode_len_mean")
+"""What is told of an iteration's episodes, by RLlib's names."""
 
 
 class Task(NamedTuple):
@@ -147,7 +141,7 @@ def _iterate(
     built: Any, options: argparse.Namespace, algorithm: Algorithm, task: Task, about: dict[str, Any], log: Tracking
 ) -> dict[str, float]:
     """Train until it is over; the figures at the end."""
-    from torch.utils.tensorboard import SummaryWriter
+    from tensorboardX import SummaryWriter  # RLlib's own; PyTorch's imports TensorFlow where there is one
 
     criteria = words.stop(options)
     iterations = task.before.iterations if task.before else 0
@@ -186,7 +180,7 @@ def _figures(result: Mapping[str, Any], learned: tuple[str, ...]) -> dict[str, f
     """The finite numbers of an iteration that are told: its episodes', if one ended, and the learner's."""
     of_episodes = result.get("env_runners") or {}
     of_learner = (result.get("learners") or {}).get(MODULE) or {}
-    found = {name: of_episodes.get(theirs) for name, theirs in EPISODES.items()}
+    found = {name: of_episodes.get(name) for name in EPISODES}
     found |= {name: of_learner.get(name) for name in learned}
     numbers = {name: float(np.asarray(value)) for name, value in found.items() if value is not None}
     numbers["steps"] = float(result["num_env_steps_sampled_lifetime"])
@@ -203,7 +197,3 @@ def _weights(built: Any) -> dict[str, np.ndarray]:
     """Everything that was learned, critics and target networks too."""
     found = built.get_state(components="learner_group/learner/rl_module")
     return {name: np.asarray(x) for name, x in found["learner_group"]["learner"]["rl_module"][MODULE].items()}
-
-
-def folders(options: argparse.Namespace) -> tuple[Path, Path, Path]:
-    return options.model, options.checkpoint, options.events

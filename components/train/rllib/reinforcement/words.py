@@ -45,7 +45,7 @@ def parser(description: str) -> entry.Parser:
     arguments.add_argument("--gamma", type=_share, default=0.99)
     arguments.add_argument("--batch-size", type=_count(1), required=True)
     arguments.add_argument("--hidden", type=_json, default=[64, 64])
-    arguments.add_argument("--activation", choices=ACTIVATIONS, default="tanh")
+    arguments.add_argument("--activation", choices=ACTIVATIONS, required=True)
     arguments.add_argument("--seed", type=_count(0), default=0)
     arguments.add_argument("--checkpoint-every", type=_count(0), default=0)
     arguments.add_argument("--resume", type=Path)

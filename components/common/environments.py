@@ -1,4 +1,4 @@
-"""From the name of a Gymnasium environment to one that is open, its observations as numbers, and how a policy acts in it.
+"""From the name of a Gymnasium environment to one that is open, its observations as numbers, and how to act in it.
 
 Training and judging open environments here, so that a policy meets in the one what it saw in the other.
 """
@@ -28,10 +28,10 @@ class Source(NamedTuple):
 
 
 class Actions(NamedTuple):
-    """What a policy may do. `discrete`: one of `count`, numbered from `start`; `box`: numbers between `low` and `high`."""
+    """What a policy may do. `discrete`: one of `choices`, numbered from `start`; `box`: numbers within bounds."""
 
     kind: str
-    count: int = 0
+    choices: int = 0
     start: int = 0
     shape: tuple[int, ...] = ()
     low: tuple[float, ...] = ()
@@ -40,15 +40,13 @@ class Actions(NamedTuple):
     @property
     def size(self) -> int:
         """Numbers that a policy's network gives: a score an action, or the action itself."""
-        return self.count if self.kind == "discrete" else int(np.prod(self.shape))
+        return self.choices if self.kind == "discrete" else int(np.prod(self.shape))
 
 
 def source(name: str, module: Path | None, config: Any) -> Source:
-    """Checked words of a command line. Raises Refusal for a configuration that is no map, a folder that is not there."""
+    """Checked words of a command line. Raises Refusal for a configuration that is no map, a module that is no folder."""
     if config is not None and not isinstance(config, dict):
-        raise Refusal(
-            f"environment_config is {type(config).__name__}, a map of the environment's arguments is expected"
-        )
+        raise Refusal("environment_config is no map of the environment's arguments")
     if module is not None and not module.is_dir():
         raise Refusal(f"module {module} is not a folder")
     return Source(name, None if module is None else str(module.resolve()), config or {})

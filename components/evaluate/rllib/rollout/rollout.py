@@ -39,9 +39,8 @@ def main(options: argparse.Namespace) -> None:
     model = models.load(options.model)
     policy = model.card.policy
     if model.card.task != "policy" or policy is None:
-        raise Refusal(
-            f"the model is a {model.card.task or model.framework}, a policy of rllib.ppo or rllib.dqn is expected"
-        )
+        found = model.card.task or model.framework
+        raise Refusal(f"the model is a {found}, a policy of rllib.ppo or rllib.dqn is expected")
     source = environments.source(options.environment, options.module, options.environment_config)
     environment = environments.opened(source)
     actions = fitting(environment, policy)
@@ -73,10 +72,10 @@ def fitting(environment: gymnasium.Env[Any, Any], policy: dict[str, Any]) -> Act
     if seen != shape:
         raise Refusal(f"the policy takes observations of shape {seen}, the environment gives {shape}")
     known = policy["action"]
-    theirs = (known["kind"], known.get("count", 0), known.get("start", 0), tuple(known.get("shape", ())))
-    ours = (actions.kind, actions.count, actions.start, actions.shape)
+    theirs = (known["kind"], known.get("choices", 0), known.get("start", 0), tuple(known.get("shape", ())))
+    ours = (actions.kind, actions.choices, actions.start, actions.shape)
     if theirs != ours:
-        raise Refusal(f"the policy's actions are {theirs}, the environment's {ours} (kind, count, start, shape)")
+        raise Refusal(f"the policy's actions are {theirs}, the environment's {ours} (kind, choices, start, shape)")
     return actions
 
 
@@ -84,16 +83,18 @@ def played(environment: gymnasium.Env[Any, Any], session: Any, actions: Actions,
     """One episode of greedy actions, broken off after `most` steps. Raises Refusal for an error of the environment."""
     drawn = environment.render_mode == "rgb_array"
     name = session.get_inputs()[0].name
-    total, frames = 0.0, []
+    total, length = 0.0, 0
+    frames: list[np.ndarray] = []
     try:
         observation, _ = environment.reset(seed=seed)
-        for length in range(1, most + 1):
+        while length < most:
             if drawn and len(frames) < MOST_FRAMES:
                 frames.append(np.asarray(environment.render(), dtype=np.uint8))
             feed = {name: np.asarray(observation, dtype=np.float32)[np.newaxis]}
             action = environments.acted(actions, session.run(None, feed)[0][0])
             observation, reward, terminated, truncated, _ = environment.step(action)
             total += float(reward)
+            length += 1
             if terminated or truncated:
                 break
     except Exception as error:  # whatever the user's code raises
@@ -102,7 +103,7 @@ def played(environment: gymnasium.Env[Any, Any], session: Any, actions: Actions,
 
 
 def recorded(source: Source, session: Any, actions: Actions, options: argparse.Namespace) -> list[np.ndarray]:
-    """Pictures of the first episode, none where the environment cannot draw itself: that does not change what it is worth."""
+    """Pictures of the first episode; none where the environment cannot draw itself, which changes no verdict."""
     try:
         environment = environments.opened(source, render=True)
         frames = played(environment, session, actions, options.seed, options.max_episode_steps).frames

@@ -1,4 +1,4 @@
-"""From RLlib's module to a model that needs onnxruntime alone: observations in, the greedy action and its scores out."""
+"""From RLlib's module to a model that needs onnxruntime alone: observations in, the greedy action and scores out."""
 
 import copy
 import io
@@ -22,7 +22,7 @@ OBSERVATIONS = "observations"
 SCORES = {"PPO": "logits", "DQN": "q_values"}
 ACTING = {
     "discrete": "The output `action` is the number of the action with the best score, as the environment counts them.",
-    "box": "The output `action` is the mean of the policy's Gaussian in the environment's own units, within its bounds.",
+    "box": "The output `action` is the mean of the policy's Gaussian, in the environment's units and within its bounds.",
 }
 TOLERANCE = 1e-4
 """How far apart the network and its export may be, relative to the size of what they give."""
@@ -77,7 +77,7 @@ def save(trained: Trained, path: Path) -> None:
     example = np.zeros((1, *trained.observation), dtype=np.float32)
     outputs = [TensorSpec(np.dtype(np.int64 if discrete else np.float32), (-1, *actions.shape), "action")]
     if discrete:
-        outputs.append(TensorSpec(np.dtype(np.float32), (-1, actions.count), SCORES[trained.algorithm]))
+        outputs.append(TensorSpec(np.dtype(np.float32), (-1, actions.choices), SCORES[trained.algorithm]))
     signature = ModelSignature(
         Schema([TensorSpec(np.dtype(np.float32), (-1, *trained.observation), OBSERVATIONS)]), Schema(outputs)
     )
@@ -91,7 +91,7 @@ def card(trained: Trained) -> models.Card:
     actions = trained.actions
     space: dict[str, Any] = {"kind": actions.kind}
     if actions.kind == "discrete":
-        space |= {"count": actions.count, "start": actions.start, "scores": SCORES[trained.algorithm]}
+        space |= {"choices": actions.choices, "start": actions.start, "scores": SCORES[trained.algorithm]}
     else:
         space |= {"shape": list(actions.shape), "low": _plain(actions.low), "high": _plain(actions.high)}
     policy = {

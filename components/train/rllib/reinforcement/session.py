@@ -38,7 +38,7 @@ def ray(workers: int) -> Iterator[None]:
     folder = Path(tempfile.mkdtemp(prefix="mlp-ray-"))
     if len(str(folder)) > LONGEST:
         folder.rmdir()
-        folder = Path(tempfile.mkdtemp(prefix="mlp-ray-", dir="/tmp"))  # noqa: S108 - a short path, made for us alone
+        folder = Path(tempfile.mkdtemp(prefix="mlp-ray-", dir="/tmp"))
     # workers import what this script imports
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(path for path in sys.path if path))
     try:

@@ -1,4 +1,4 @@
-"""From an algorithm's configuration to a trained policy: iterations until a stop criterion holds, each told and logged."""
+"""From an algorithm's configuration to a trained policy: iterations until a criterion holds, each told and logged."""
 
 import argparse
 import math
@@ -85,8 +85,8 @@ def _task(options: argparse.Namespace, algorithm: Algorithm) -> Task:
         actions = environments.actions(opened.action_space)
         if actions.kind not in algorithm.kinds:
             raise Refusal(
-                f"actions of {options.environment!r} are {opened.action_space}; {algorithm.name} chooses among discrete "
-                "actions alone, rllib.ppo takes these"
+                f"actions of {options.environment!r} are {opened.action_space}, {algorithm.name} takes "
+                f"{' or '.join(algorithm.kinds)} ones alone; use rllib.ppo"
             )
         return Task(source, tuple(opened.observation_space.shape or ()), actions, before)
     finally:

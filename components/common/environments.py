@@ -44,7 +44,7 @@ class Actions(NamedTuple):
 
 
 def source(name: str, module: Path | None, config: Any) -> Source:
-    """Checked words of a command line. Raises Refusal for a configuration that is no map, a module that is no folder."""
+    """Words of a command line, checked. Raises Refusal for a configuration that is no map, a module that is none."""
     if config is not None and not isinstance(config, dict):
         raise Refusal("environment_config is no map of the environment's arguments")
     if module is not None and not module.is_dir():

@@ -39,8 +39,8 @@ def main(options: argparse.Namespace) -> None:
     model = models.load(options.model)
     policy = model.card.policy
     if model.card.task != "policy" or policy is None:
-        found = model.card.task or model.framework
-        raise Refusal(f"the model is a {found}, a policy of rllib.ppo or rllib.dqn is expected")
+        given = model.card.task or model.framework
+        raise Refusal(f"the model is a {given}, a policy of rllib.ppo or rllib.dqn is expected")
     source = environments.source(options.environment, options.module, options.environment_config)
     environment = environments.opened(source)
     actions = fitting(environment, policy)

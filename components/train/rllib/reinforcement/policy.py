@@ -22,7 +22,7 @@ OBSERVATIONS = "observations"
 SCORES = {"PPO": "logits", "DQN": "q_values"}
 ACTING = {
     "discrete": "The output `action` is the number of the action with the best score, as the environment counts them.",
-    "box": "The output `action` is the mean of the policy's Gaussian, in the environment's units and within its bounds.",
+    "box": "The output `action` is the mean of the policy's Gaussian, in the environment's units, within bounds.",
 }
 TOLERANCE = 1e-4
 """How far apart the network and its export may be, relative to the size of what they give."""

@@ -1,7 +1,7 @@
 """From the state of a training to files without code in them, and back: numbers as safetensors, the rest as JSON.
 
 RLlib's own checkpoints pickle the classes and arguments of everything, whatever the format of the state, and unpickling
-runs what a file says. Here the algorithm is built anew from what the step was given, and takes its state alone from files.
+runs what a file says. Here the algorithm is built anew from what the step was given; its state alone comes from files.
 """
 
 import json
@@ -20,7 +20,7 @@ DOCUMENT = "checkpoint.json"
 
 
 class Checkpoint(NamedTuple):
-    """Where a training stood. `about` says of what: algorithm, environment, spaces, network; `state` is RLlib's tree."""
+    """Where a training stood. `about` says of what (algorithm, spaces, network); `state` is RLlib's tree."""
 
     about: dict[str, Any]
     iterations: int

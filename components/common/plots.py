@@ -96,6 +96,24 @@ def gallery(folder: Path, pixels: np.ndarray, titles: Sequence[str], name: str, 
     return _save(figure, folder, name, title)
 
 
+def returns(folder: Path, totals: np.ndarray, success: float | None) -> list[tuple[str, str]]:
+    """A policy's returns: how they are distributed, and episode by episode, with the one that counts as success."""
+    figure, axes = plt.subplots(figsize=SIZE, layout="constrained")
+    axes.hist(totals, bins=min(20, max(1, len(totals))))
+    axes.set(xlabel="return", ylabel="episodes")
+    if success is not None:
+        axes.axvline(success, color="grey", linewidth=1)
+    first = _save(figure, folder, "returns.png", "Returns")
+
+    figure, axes = plt.subplots(figsize=SIZE, layout="constrained")
+    axes.plot(np.arange(1, len(totals) + 1), totals, marker="o", markersize=3, linewidth=1)
+    axes.axhline(float(totals.mean()), color="grey", linewidth=1, linestyle="dashed")
+    if success is not None:
+        axes.axhline(success, color="grey", linewidth=1)
+    axes.set(xlabel="episode", ylabel="return")
+    return [first, _save(figure, folder, "episodes.png", "Return of each episode, and their mean")]
+
+
 def _confusion(folder: Path, truth: np.ndarray, predicted: np.ndarray, classes: Sequence[Any]) -> tuple[str, str]:
     names = [str(name) for name in classes]
     counts = scores.confusion_matrix([str(x) for x in truth], [str(x) for x in predicted], labels=names)

@@ -1,0 +1,1 @@
+"""What training by RLlib has in common, whatever the algorithm."""

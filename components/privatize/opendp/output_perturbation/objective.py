@@ -22,6 +22,7 @@ Array = NDArray[np.float64]
 
 UNIT_ROUNDOFF = 2.0**-53
 BLOCK = 1024  # rows that are added up at a time, so that the bound on rounding grows slowly with their number
+DENSE = 1500  # columns up to which the Hessian is made as a whole
 SLACK = 1e-9
 """Relative widening of R and of the sensitivity. It covers the rounding of encoded rows and of these formulas, a few
 units in the last place (1e-16 each), a million times over."""
@@ -104,7 +105,7 @@ def gradient_bound(
 def solve(
     objective: Objective, start: Array, rows: Array, labels: NDArray[np.intp], linear: Array | None = None
 ) -> Array:
-    """The minimiser of F, near enough for any reasonable τ: Newton's method with conjugate gradients, from `start`.
+    """The minimiser of F, near enough for any reasonable τ: Newton's method, from `start`.
 
     For tables in which a class of the schema does not occur: scikit-learn then solves a smaller problem, whose shape
     would tell that the class is absent. And for objectives with a `linear` term, as in `gradient`.
@@ -118,6 +119,10 @@ def solve(
             loss += objective.C * float(linear.ravel() @ flat)
         return 0.5 * float(flat @ flat) + loss, gradient(objective, weights, rows, labels, linear).ravel()
 
+    def bend(flat: Array) -> Array:
+        p = expit(rows @ flat)
+        return np.eye(flat.size) + objective.C * ((rows * (p * (1.0 - p))[:, None]).T @ rows)
+
     def curvature(flat: Array, direction: Array) -> Array:
         weights, move = flat.reshape(shape), direction.reshape(shape)
         scores, change = rows @ weights.T, rows @ move.T
@@ -129,24 +134,51 @@ def solve(
             bent = p * (change - (p * change).sum(axis=1, keepdims=True))
         return direction + objective.C * (bent.T @ rows).ravel()
 
-    found = minimize(
-        value, start.ravel(), jac=True, hessp=curvature, method="trust-ncg", options={"gtol": 1e-9, "maxiter": 1000}
-    )
-    return _polish(np.asarray(found.x, dtype=np.float64), lambda w: value(w)[1], curvature).reshape(shape)
+    def near(flat: Array, slope: Array) -> Array:
+        hessian = LinearOperator((flat.size, flat.size), matvec=lambda d: curvature(flat, d.ravel()), dtype=np.float64)
+        return np.asarray(cg(hessian, -slope, rtol=1e-6, maxiter=10 * flat.size)[0], dtype=np.float64)
+
+    if objective.vectors == 1 and start.size <= DENSE:
+
+        def step(flat: Array, slope: Array) -> Array:
+            return np.asarray(np.linalg.solve(bend(flat), -slope), dtype=np.float64)
+
+        found = _descend(start.ravel(), value, step)
+        return _polish(found, lambda w: value(w)[1], step).reshape(shape)
+    options = {"gtol": 1e-9, "maxiter": 1000}
+    tried = minimize(value, start.ravel(), jac=True, hessp=curvature, method="trust-ncg", options=options)
+    return _polish(np.asarray(tried.x, dtype=np.float64), lambda w: value(w)[1], near).reshape(shape)
 
 
-def _polish(point: Array, slope: Callable[[Array], Array], curvature: Callable[[Array, Array], Array]) -> Array:
+Step = Callable[[Array, Array], Array]
+"""Newton's step from a point with a gradient."""
+
+
+def _descend(point: Array, value: Callable[[Array], tuple[float, Array]], step: Step) -> Array:
+    """Newton's method, steps halved until F falls enough (Armijo); F is strongly convex, so that always ends."""
+    for _ in range(200):
+        height, slope = value(point)
+        if np.linalg.norm(slope) <= 1e-9:
+            break
+        move = step(point, slope)
+        size = 1.0
+        while value(point + size * move)[0] > height + 1e-4 * size * float(slope @ move):
+            size /= 2.0
+            if size < 1e-6:  # F is too coarse in floats
+                return point
+        point = point + size * move
+    return point
+
+
+def _polish(point: Array, slope: Callable[[Array], Array], step: Step) -> Array:
     """Newton steps while the gradient shrinks: near the minimum F itself is too coarse in floats to judge by."""
-    size = len(point)
     steep = slope(point)
     for _ in range(10):
-        at = point
-        hessian = LinearOperator((size, size), matvec=lambda d, at=at: curvature(at, d.ravel()), dtype=np.float64)
-        step, _ = cg(hessian, -steep, rtol=1e-6, maxiter=10 * size)
-        nearer = slope(point + step)
+        move = step(point, steep)
+        nearer = slope(point + move)
         if not np.linalg.norm(nearer) < np.linalg.norm(steep):
             break
-        point, steep = point + step, nearer
+        point, steep = point + move, nearer
     return point
 
 

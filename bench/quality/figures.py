@@ -21,14 +21,14 @@ class Figure(NamedTuple):
 
 
 class Line(NamedTuple):
-    """One way of doing it; `cells` stand under the comparison's columns, a figure or a word each, None if there is none."""
+    """One way of doing it; `cells` stand under the comparison's columns: a figure, a word, or None."""
 
     name: str
     cells: tuple[Figure | str | None, ...]
 
 
 class Comparison(NamedTuple):
-    """`title` and `text` say what is compared and under which conditions; `claims` what must hold, and whether it does."""
+    """`title` and `text` say what is compared and how; `claims` what must hold, and whether it does."""
 
     title: str
     text: str

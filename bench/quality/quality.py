@@ -1,6 +1,7 @@
-"""From comparisons to their figures: runs those that are named (all, unless told), writes results/NAME.json, results.md.
+"""From comparisons to their figures: runs those that are named, or all; writes results/NAME.json and results.md.
 
-Exit code 1 if a claim does not hold. A comparison is a module in comparisons/ with a function `measure() -> Comparison`.
+Exit code 1 if a claim does not hold. A comparison is a module in comparisons/ with a function
+`measure() -> Comparison`; it finds the components' modules on the path.
 """
 
 import argparse
@@ -15,6 +16,8 @@ from figures import page
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small problems, one after the other: threads would wait for each other
 HERE = Path(__file__).resolve().parent
 NAMES = sorted(file.stem for file in (HERE / "comparisons").glob("*.py") if not file.stem.startswith("_"))
+COMPONENTS = HERE.parents[1] / "components"
+FOLDERS = ("", "privatize/opendp/output_perturbation", "privatize/opendp/objective_perturbation")
 HEAD = "# Quality beside others\nWritten by `make bench-quality`; README.md says how to read it.\n"
 
 
@@ -25,6 +28,7 @@ def main() -> int:
     unknown = [name for name in options.names if name not in NAMES]
     if unknown:
         parser.error(f"no comparison is named {unknown[0]}; there are {', '.join(NAMES)}")
+    sys.path.extend(str(COMPONENTS / folder) for folder in FOLDERS)
     for name in options.names or NAMES:
         measured = importlib.import_module(f"comparisons.{name}").measure()
         text = json.dumps(measured.document(), indent=1, ensure_ascii=False)

@@ -1,22 +1,16 @@
-"""From a seed to an encoded census-like table; the components' own modules, on the path."""
+"""From a seed to an encoded census-like table."""
 
 import importlib.util
 import json
-import sys
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from common import encoding, tables
+from common.facts import Facts, parse
 
 ROOT = Path(__file__).resolve().parents[3]
-OPENDP = ROOT / "components/privatize/opendp"
-for folder in (ROOT / "components", OPENDP / "output_perturbation", OPENDP / "objective_perturbation"):
-    sys.path.insert(0, str(folder))
-
-from common import encoding, tables  # noqa: E402
-from common.facts import Facts, parse  # noqa: E402
-
 DELTA = 1e-6
 FACTS: Facts = parse(
     {

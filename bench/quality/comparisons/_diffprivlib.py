@@ -1,4 +1,4 @@
-"""In diffprivlib's own environment: from a JSON request on stdin to the accuracies of its logistic regression, on stdout.
+"""From a JSON request on stdin to accuracies of diffprivlib's logistic regression on stdout, in its own environment.
 
 The request names an .npz with `rows` and `labels`, the norm of a row, and runs: ε, C, seed and the places to train on
 and to judge by, as the caller splits them.

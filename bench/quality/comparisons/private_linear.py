@@ -1,7 +1,7 @@
 """Private logistic regressions of two classes beside diffprivlib's: accuracy on held-out rows of the census table.
 
-Every way gets the same encoded rows, splits, neighbours (one row replaced), grid of C and rule to choose from it: the best
-mean accuracy of CHOICES runs on other people from the same equations, so that no judged row has a part in the choice.
+Every way gets the same encoded rows, splits, neighbours (one row replaced), grid of C and rule to choose from it: the
+best mean accuracy of CHOICES runs on other people from the same equations, so that no judged row has a part in it.
 """
 
 import json
@@ -12,17 +12,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-from comparisons import _census as census_of
-from comparisons._census import DELTA, FACTS, ROOT, Census
-from figures import Comparison, Figure, Line, mean
-
 import frame as frames
 import noise
+import numpy as np
 import objective as objectives
 import perturbation
 import train
 from common import encoding
+from common.entry import Refusal
+from comparisons import _census as census_of
+from comparisons._census import DELTA, FACTS, ROOT, Census
+from figures import Comparison, Figure, Line, mean
 
 EPSILONS = (0.5, 1.0, 2.0, 8.0)
 GRID = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
@@ -100,10 +100,11 @@ def _comparison(
         for column, gain in zip(columns, gains["gaussian"], strict=True)
     )
     text = (
-        f"Accuracy on 6,400 held-out rows of the census table, 25,600 to train on; mean and 95 % interval of {len(SEEDS)} splits "
-        f"with new noise each.\nNeighbours replace one row; δ = {DELTA:g} where it is spent (diffprivlib's mechanism cannot spend any, "
-        "laplace does not).\nThe same encoding by the schema for all, its norm √13 told to diffprivlib; C of the same grid for each way and ε, by its mean "
-        f"accuracy in {len(CHOICES)} runs on another draw of the table."
+        "Accuracy on 6,400 held-out rows of the census table, 25,600 to train on; mean and 95 % interval of "
+        f"{len(SEEDS)} splits with new noise each.\nNeighbours replace one row; δ = {DELTA:g} where it is spent "
+        "(diffprivlib's mechanism cannot spend any, laplace does not).\nThe same encoding by the schema for all, its "
+        "norm √13 told to diffprivlib; C of the same grid for each way and ε,\nby its mean accuracy in "
+        f"{len(CHOICES)} runs on another draw of the table."
     )
     details = {
         "C": chosen,
@@ -118,15 +119,15 @@ def _each(one: Callable[[Census, float, float, int], float]) -> Callable[[Census
 
 
 def objective_perturbation(mechanism: str, table: Census, epsilon: float, weight: float, seed: int) -> float:
-    """The component's own calibration, draw and solver; not a number where it refuses C."""
+    """The component's own calibration, draw and solver; not a number where it refuses so large a C."""
     fit, judge = table.split(seed)
     frame = frames.frame(table.encoder, FACTS, None)
     problem = objectives.Objective(weight, frame.norm, 2)
     try:
         plan = perturbation.calibrate(mechanism, problem, RELATION, len(frame.middle), epsilon, DELTA, TAU)
-    except ValueError:
+        solved = train.solve(problem, plan, frame.of(table.rows[fit]), table.labels[fit], TAU)
+    except (ValueError, Refusal):
         return float("nan")
-    solved = train.solve(problem, plan, frame.of(table.rows[fit]), table.labels[fit], TAU)
     weights = np.array(plan.finish.draw(solved.ravel().tolist())).reshape(1, -1)
     return _accuracy(table, judge, frame.back(weights))
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import jsonschema
 import numpy as np
-import pandas as pd
 import pytest
 from common import encoding, models, tables
 from common.entry import Refusal
 from common.facts import parse
 from component_steps import COMPONENTS, PEOPLE, PRIVATE, ROOT, Step, compiled, module, put, refused, succeeded
 from mlp_lang.compiler import compile_file
+from private_people import people
 
 SCRIPT = "privatize/opendp/objective_perturbation/train.py"
 PATHS = ":".join(str(COMPONENTS / x) for x in ("", "privatize/opendp/output_perturbation"))
@@ -22,26 +22,6 @@ train = module(SCRIPT, "train_by_objective_perturbation")
 RELEASE = json.loads((ROOT / "schemas/release.schema.json").read_text())
 COLUMNS = 1 + 1 + 1 + 1 + 2 + 3  # constant, age, hours, member, work, grade
 NORM = math.sqrt(1 + 3 / 4 + 2)
-
-
-def people(rows: int = 3000, seed: int = 0) -> pd.DataFrame:
-    """Rows of PEOPLE: income follows age, hours and grade."""
-    draw = np.random.default_rng(seed)
-    age, hours = draw.integers(17, 91, rows), np.round(draw.uniform(0, 100, rows), 1)
-    grade = draw.integers(1, 4, rows)
-    score = (age - 50) / 15 + (hours - 50) / 20 + (grade - 2) + draw.normal(0, 0.7, rows)
-    frame = pd.DataFrame(
-        {
-            "age": age,
-            "hours": np.where(draw.random(rows) < 0.05, np.nan, hours),
-            "work": draw.choice(np.array(["State-gov", "Private", None], dtype=object), rows),
-            "grade": grade,
-            "member": draw.random(rows) < 0.5,
-            "sex": draw.choice(["Female", "Male"], rows),
-            "income": np.where(score > 0, ">50K", "<=50K"),
-        }
-    )
-    return frame.astype(dict.fromkeys(("work", "sex", "income"), object))
 
 
 @pytest.fixture

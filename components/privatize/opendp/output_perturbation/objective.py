@@ -83,7 +83,8 @@ def gradient_bound(
     The error is bounded as in Higham, *Accuracy and Stability of Numerical Algorithms* (2002), §3.1: a sum of k
     products, in any order, is off by at most γ_k = ku/(1-ku) times the sum of their absolute values; a sum of sums over
     blocks by γ of a block's length plus the number of blocks. Errors of the scores pass through a function with
-    Lipschitz constant at most 1, itself computed to a few units in the last place. `linear` as in `gradient`.
+    Lipschitz constant at most 1 (1/4 for two classes), itself computed to a few units in the last place. `linear` as
+    in `gradient`.
     """
     residuals = _residuals(objective, weights, rows, labels)
     count, columns = rows.shape
@@ -95,7 +96,8 @@ def gradient_bound(
     added = min(count, BLOCK) + math.ceil(count / BLOCK)
     size = float(np.linalg.norm(weights))
     norm = objective.norm * (1.0 + SLACK)
-    probabilities = _gamma(columns) * norm * size + (2 * objective.classes + 16) * UNIT_ROUNDOFF
+    steep = 0.25 if objective.vectors == 1 else 1.0
+    probabilities = steep * _gamma(columns) * norm * size + (2 * objective.classes + 16) * UNIT_ROUNDOFF
     pulled = float(np.linalg.norm(residuals, axis=1).sum())
     error = objective.C * norm * (count * probabilities + _gamma(added + 2) * (pulled + count * probabilities))
     error += 4 * UNIT_ROUNDOFF * (size + objective.C * (norm * pulled + float(np.linalg.norm(term))))

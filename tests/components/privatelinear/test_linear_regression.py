@@ -33,7 +33,7 @@ FALSE_ALARM = 1e-9
 
 
 def extremes(bounds: Bounds) -> np.ndarray:
-    """Every row whose numbers are at an end or in the middle of their bounds; of two members of a vocabulary, or none."""
+    """Rows whose numbers are at an end or in the middle of their bounds, with a member of each vocabulary or none."""
     vocabularies = itertools.product([(1, 0), (0, 1), (0, 0)], repeat=bounds.vocabularies)
     numbers = list(itertools.product([-0.5, 0.0, 0.5], repeat=bounds.numbers))
     return np.array([[1.0, *n, *itertools.chain(*v)] for v in vocabularies for n in numbers])
@@ -185,7 +185,8 @@ def test_with_a_large_budget_it_is_least_squares(given: argparse.Namespace, tmp_
     encoder = encoding.encoder(table[list(card.features)], facts, constant=True)
     plain = LinearRegression(fit_intercept=False).fit(encoder.transform(table[list(card.features)]), table["pay"])
     expected = plain.predict(encoder.transform(test[list(card.features)]))
-    assert model.predict(test[list(card.features)]) == pytest.approx(expected, abs=1.0)
+    left = model.predict(test[list(card.features)]) - expected
+    assert np.sqrt(np.mean(left**2)) < 2.0  # of a label from 0 to 100
 
 
 def test_nothing_of_the_rows_is_left_but_the_coefficients(given: argparse.Namespace, tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ def given(tmp_path: Path) -> argparse.Namespace:
         table=tmp_path / "t.parquet",
         facts=put(tmp_path / "facts.json", PEOPLE | {"private": PRIVATE}),
         epsilon=1.0,
+        delta=None,
         C=0.1,
         max_norm=None,
         mechanism="gaussian",
@@ -153,6 +154,8 @@ def test_nothing_of_the_rows_is_left_but_the_noisy_coefficients(given: argparse.
     [
         ({"epsilon": 0.5}, {}, "exceeds the budget"),
         ({"delta": 0.0}, {}, "delta"),
+        ({}, {"delta": 2e-6}, "no part of the budget"),
+        ({}, {"delta": 0.0}, "no part of the budget"),
         ({"unit": "person"}, {}, "unit 'person'"),
         ({}, {"epsilon": 0.0}, "epsilon must be positive"),
         ({}, {"epsilon": math.nan}, "epsilon must be positive"),
@@ -178,6 +181,14 @@ def test_pure_epsilon_needs_no_delta(given: argparse.Namespace, tmp_path: Path) 
     put_facts(tmp_path, delta=0.0)
     train.main(changed(given, mechanism="laplace"))
     assert given.release.exists()
+
+
+def test_a_part_of_delta(given: argparse.Namespace) -> None:
+    train.main(changed(given, delta=4e-7))
+    document = json.loads(given.release.read_text())
+    assert document["delta"] == 4e-7
+    assert sum(part["delta"] for part in document["parts"]) == pytest.approx(4e-7, rel=1e-12)
+    assert document["budget"]["delta"] == 1e-6
 
 
 @pytest.mark.parametrize(
@@ -212,6 +223,9 @@ PROGRAM = """compute cpu = cluster("cpu-cluster")
 pipeline p {{
   compute = cpu
 
+  param part: float(1e-9..5e-7) = 1e-7
+  param any: float = 1e-7
+
   data d: table = "d.csv" {{
     schema = "d.schema.json"
     label = "income"
@@ -243,6 +257,12 @@ pipeline p {{
         ("replace_one", "0", "train", '    epsilon = 1.0\n    mechanism = "laplace"', []),
         ("replace_one", "0", "train", "    epsilon = 1.0", ["MLP0507"]),
         ("replace_one", "1e-6", "train", "    epsilon = 2.5", ["MLP0502"]),
+        ("replace_one", "1e-6", "train", "    epsilon = 1.0\n    delta = 4e-7", []),
+        ("replace_one", "1e-6", "train", "    epsilon = 1.0\n    delta = 2e-6", ["MLP0502"]),
+        ("replace_one", "1e-6", "train", "    epsilon = 1.0\n    delta = part", []),
+        ("replace_one", "1e-7", "train", "    epsilon = 1.0\n    delta = part", ["MLP0502"]),
+        ("replace_one", "1e-6", "train", "    epsilon = 1.0\n    delta = any", ["MLP0503"]),
+        ("replace_one", "0", "train", '    epsilon = 1.0\n    delta = 1e-7\n    mechanism = "laplace"', []),
         ("replace_one", "1e-6", "train", "    epsilon = 1.0\n    C = -1.0", ["MLP0205"]),
     ],
 )

@@ -27,11 +27,12 @@ LIBRARIES = ("opendp", "scikit-learn", "numpy")
 
 def main(options: argparse.Namespace) -> None:
     facts = facts_of.load(options.facts)
-    facts, private = budget.private(facts, options.epsilon, "Gaussian")
+    facts, private = budget.private(facts, options.epsilon, "Gaussian", options.delta)
     if private.neighbours not in NEIGHBOURS:
         raise Refusal(f"neighbours {private.neighbours!r} is none of {', '.join(NEIGHBOURS)}")
     if not (math.isfinite(options.ridge) and options.ridge > 0.0):
         raise Refusal(f"ridge must be positive and finite, found {options.ridge}")
+    delta = budget.share(private, options.delta)
     low, high = label_bounds(facts)
     table = tables.read(options.table, facts)
     rows.check(table, facts)
@@ -42,7 +43,7 @@ def main(options: argparse.Namespace) -> None:
     frame = frames.frame(encoder, facts, None)
     bounds = bounds_of(facts)
     try:
-        released = moments.calibrate(bounds, private.neighbours, options.epsilon, private.delta)
+        released = moments.calibrate(bounds, private.neighbours, options.epsilon, delta)
     except ValueError as error:
         raise Refusal(str(error)) from None
     middle, half = (low + high) / 2.0, (high - low) / 2.0
@@ -55,16 +56,16 @@ def main(options: argparse.Namespace) -> None:
     models.save_sklearn(
         model, options.model, models.Card("regressor", None, tuple(given.columns), COMPONENT), given, facts
     )
-    document = statement(facts, private, options.epsilon, released, bounds, len(noisy))
+    document = statement(facts, private, options.epsilon, delta, released, bounds, len(noisy))
     files.write_json(options.release, document)
     print(
         f"released {len(weights)} coefficients by {len(noisy)} noisy sums, epsilon = {options.epsilon:g}, "
-        f"delta = {private.delta:g} ({private.neighbours}, gaussian)"
+        f"delta = {delta:g} ({private.neighbours}, gaussian)"
     )
     print(f"sensitivity {released.distance:.6g} (L2), noise scale {released.scale:.6g}")
     with tracking.run() as log:
         log.parameters({"mechanism": "gaussian", "ridge": options.ridge, "neighbours": private.neighbours})
-        log.metrics({"epsilon": options.epsilon, "delta": private.delta, "noise_scale": released.scale})
+        log.metrics({"epsilon": options.epsilon, "delta": delta, "noise_scale": released.scale})
         log.file(options.release)
         log.folder(options.model, "model")
 
@@ -98,14 +99,14 @@ def estimator(weights: np.ndarray) -> LinearRegression:
 
 
 def statement(
-    facts: Facts, private: Private, epsilon: float, released: Released, bounds: Bounds, size: int
+    facts: Facts, private: Private, epsilon: float, delta: float, released: Released, bounds: Bounds, size: int
 ) -> dict[str, Any]:
     """The content of release.json, all of it computed from the program and the schema."""
     return {
         "data": facts.name,
         "mechanism": "gaussian",
         "epsilon": epsilon,
-        "delta": private.delta,
+        "delta": delta,
         "unit": private.unit,
         "neighbours": private.neighbours,
         "budget": {"epsilon": private.epsilon, "delta": private.delta},
@@ -124,6 +125,7 @@ if __name__ == "__main__":
     arguments.add_argument("--table", type=Path, required=True)
     arguments.add_argument("--facts", type=Path)
     arguments.add_argument("--epsilon", type=float, required=True)
+    arguments.add_argument("--delta", type=float)
     arguments.add_argument("--ridge", type=float, default=1.5)
     arguments.add_argument("--model", type=Path, required=True)
     arguments.add_argument("--release", type=Path, required=True)

@@ -30,9 +30,10 @@ LIBRARIES = ("opendp", "scikit-learn", "numpy", "scipy")
 
 
 class Settings(NamedTuple):
-    """What the program says; `max_norm` is None where the schema's own bound is meant."""
+    """What the program says; None for `delta` is all that is declared, for `max_norm` the schema's own bound."""
 
     epsilon: float
+    delta: float | None
     C: float
     max_norm: float | None
     mechanism: str
@@ -41,7 +42,7 @@ class Settings(NamedTuple):
 
 def main(options: argparse.Namespace) -> None:
     facts = facts_of.load(options.facts)
-    settings = Settings(options.epsilon, options.C, options.max_norm, options.mechanism, options.tau)
+    settings = Settings(options.epsilon, options.delta, options.C, options.max_norm, options.mechanism, options.tau)
     facts, private = check(facts, settings)
     classes = two_classes(facts)
     table = tables.read(options.table, facts)
@@ -60,7 +61,7 @@ def main(options: argparse.Namespace) -> None:
             private.neighbours,
             columns,
             settings.epsilon,
-            private.delta,
+            budget.share(private, settings.delta),
             settings.tau,
         )
     except ValueError as error:
@@ -89,7 +90,7 @@ def check(facts: Facts | None, settings: Settings) -> tuple[Facts, Private]:
     if settings.mechanism not in noise.MECHANISMS:
         raise Refusal(f"mechanism {settings.mechanism!r} is none of {', '.join(noise.MECHANISMS)}")
     spends_delta = "Gaussian" if settings.mechanism == "gaussian" else None
-    facts, private = budget.private(facts, settings.epsilon, spends_delta)
+    facts, private = budget.private(facts, settings.epsilon, spends_delta, settings.delta)
     if private.neighbours not in objectives.FACTOR:
         raise Refusal(f"neighbours {private.neighbours!r} is none of {', '.join(objectives.FACTOR)}")
     for name in ("C", "max_norm", "tau"):
@@ -153,7 +154,7 @@ def statement(
         "data": facts.name,
         "mechanism": plan.mechanism,
         "epsilon": settings.epsilon,
-        "delta": private.delta if gaussian else 0.0,
+        "delta": budget.share(private, settings.delta) if gaussian else 0.0,
         "unit": private.unit,
         "neighbours": private.neighbours,
         "budget": {"epsilon": private.epsilon, "delta": private.delta},
@@ -186,6 +187,7 @@ if __name__ == "__main__":
     arguments.add_argument("--table", type=Path, required=True)
     arguments.add_argument("--facts", type=Path)
     arguments.add_argument("--epsilon", type=float, required=True)
+    arguments.add_argument("--delta", type=float)
     arguments.add_argument("--C", type=float, default=0.03)
     arguments.add_argument("--max-norm", type=float)
     arguments.add_argument("--mechanism", default="gaussian")

@@ -9,7 +9,7 @@ COMPILE := $(BIN)/python -m compileall -q cli dsl compiler lowering decompiler r
 SCRIPTS = $(sort $(dir $(wildcard components/*/*/*.py components/*/*/*/*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint bench bench-peers conformance fields docs baselines clean
+.PHONY: help demo test test-fast lint bench bench-peers bench-quality conformance fields docs baselines clean
 .DELETE_ON_ERROR:
 
 help: ## say what there is to make
@@ -62,8 +62,11 @@ lint: $(VENV)/.dev ## style, formatting and types; programs in canonical form
 bench: $(VENV)/.dev ## time whole processes, beside azure-ai-ml, dvc, snakemake; table and .bench/bench.json
 	$(BIN)/python bench/bench.py
 
-bench-peers: ## install miniwdl, kfp, dvc and snakemake, each into an environment of its own, for bench to find
+bench-peers: ## install miniwdl, kfp, dvc, snakemake, diffprivlib, each into an environment of its own, for bench to find
 	PYTHON=$(PYTHON) bench/peers.sh
+
+bench-quality: $(VENV)/.dev ## measure what components give beside others, into bench/quality/results.md: NAMES=private_linear, or all
+	$(BIN)/python bench/quality/quality.py $(NAMES)
 
 conformance: $(VENV)/.dev ## how much of Azure ML's YAML comes back the same: CORPUS=folder, or those at hand
 	@$(BIN)/python -m conformance $(if $(CORPUS),$(CORPUS) conformance/fields) $(CONFORMANCE_ARGS)

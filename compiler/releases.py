@@ -134,11 +134,28 @@ class Releases:
         if isinstance(raw, dict):
             name = raw.get("input", "")
             if isinstance(instance.evaluated.get(name), InputRef):
-                # chosen at run time: the worst of all choices counts
+                # chosen at run time: the worst of all choices counts, and a step never spends more than the datum's own
                 choices = [v for k, v in raw.items() if k != "input"]
-                raw = "data" if "data" in choices else max(choices, default=0)
+                named = {v for v in choices if isinstance(v, str)}
+                raw = named.pop() if len(named) == 1 else "data" if named else max(choices, default=0)
             else:
                 raw = raw.get(str(self._constant(instance, face, name)), 0)
+        if isinstance(raw, str) and raw in face.inputs:
+            value = instance.evaluated.get(raw)
+            if isinstance(value, InputRef) and (top := _top(value.type)) is not None:
+                return top
+            known = self._constant(instance, face, raw)
+            if isinstance(known, int | float) and not isinstance(known, bool):
+                return float(known)
+            if value is not None:
+                self.report.error(
+                    "MLP0503",
+                    "the delta of a release must be known when compiling",
+                    setting_span(instance, raw),
+                    help="say a number, or name a `param` with a range",
+                )
+                return None
+            raw = "data"
         if raw == "data":
             if budget.delta <= 0:
                 self.report.error(
@@ -151,9 +168,6 @@ class Releases:
                 )
                 return None
             return budget.delta
-        if isinstance(raw, str):
-            value = self._constant(instance, face, raw) if raw in face.inputs else None
-            return float(value) if isinstance(value, int | float) else None
         return float(raw)
 
     def _columns(self, instance: Instance, of: str, label: str) -> None:

@@ -6,10 +6,13 @@ from common.entry import Refusal
 from common.facts import Facts, Private
 
 
-def private(facts: Facts | None, epsilon: float, spends_delta: str | None = None) -> tuple[Facts, Private]:
+def private(
+    facts: Facts | None, epsilon: float, spends_delta: str | None = None, delta: float | None = None
+) -> tuple[Facts, Private]:
     """The facts and their privacy declaration, if a release of `epsilon` fits into it.
 
-    `spends_delta` names the mechanism that needs a δ above 0, None for one of pure ε. Raises Refusal.
+    `spends_delta` names the mechanism that needs a δ above 0, None for one of pure ε. `delta` is a part of the
+    declared δ, for releases that share it; `share` tells what is then spent. Raises Refusal.
     """
     if facts is None or facts.private is None:
         raise Refusal(
@@ -30,4 +33,14 @@ def private(facts: Facts | None, epsilon: float, spends_delta: str | None = None
             f"the {spends_delta} mechanism spends a delta, and the budget of {facts.name!r} has "
             f"delta = {declared.delta:g}; declare one between 0 and 1, or use mechanism = laplace"
         )
+    if spends_delta is not None and delta is not None and not 0.0 < delta <= declared.delta:
+        raise Refusal(
+            f"delta = {delta:g} is no part of the budget of {facts.name!r}, delta = {declared.delta:g}; "
+            "give one above 0 and not above that, or leave it out to spend all"
+        )
     return facts, declared
+
+
+def share(declared: Private, delta: float | None) -> float:
+    """The δ that a release spends: all that is declared, unless it says a part."""
+    return declared.delta if delta is None else delta

@@ -27,11 +27,12 @@ LIBRARIES = ("opendp", "scikit-learn", "numpy", "scipy")
 
 
 class Settings(NamedTuple):
-    """What the program says: privacy loss, mechanism, and τ, the bound on the gradient at the given solution."""
+    """What the program says: privacy loss, mechanism, τ (the bound on the gradient at the given solution), δ if a part."""
 
     epsilon: float
     mechanism: str
     tau: float
+    delta: float | None = None
 
 
 class Prepared(NamedTuple):
@@ -46,7 +47,7 @@ class Prepared(NamedTuple):
 
 def main(options: argparse.Namespace) -> None:
     facts = facts_of.load(options.facts)
-    settings = Settings(options.epsilon, options.mechanism, options.tau)
+    settings = Settings(options.epsilon, options.mechanism, options.tau, options.delta)
     facts, private = check_budget(facts, settings)
     given, card = models.load_sklearn(options.model)
     check_estimator(given)
@@ -57,7 +58,8 @@ def main(options: argparse.Namespace) -> None:
 
     bound = objectives.sensitivity(prepared.objective, private.neighbours, settings.tau)
     try:
-        mechanism = noise.calibrate(settings.mechanism, bound, prepared.weights.size, settings.epsilon, private.delta)
+        spent = settings.epsilon, budget.share(private, settings.delta)
+        mechanism = noise.calibrate(settings.mechanism, bound, prepared.weights.size, *spent)
     except ValueError as error:
         raise Refusal(str(error)) from None
     weights = np.array(mechanism.draw(prepared.weights.ravel().tolist())).reshape(prepared.weights.shape)
@@ -79,7 +81,7 @@ def main(options: argparse.Namespace) -> None:
 def check_budget(facts: Facts | None, settings: Settings) -> tuple[Facts, Private]:
     """The privacy declaration, if this release fits into its budget. Raises Refusal."""
     spends_delta = "Gaussian" if settings.mechanism == "gaussian" else None
-    facts, private = budget.private(facts, settings.epsilon, spends_delta)
+    facts, private = budget.private(facts, settings.epsilon, spends_delta, settings.delta)
     if private.neighbours not in objectives.FACTOR:
         raise Refusal(f"neighbours {private.neighbours!r} is none of {', '.join(objectives.FACTOR)}")
     if settings.mechanism not in noise.MECHANISMS:
@@ -239,6 +241,7 @@ if __name__ == "__main__":
     arguments.add_argument("--table", type=Path, required=True)
     arguments.add_argument("--facts", type=Path)
     arguments.add_argument("--epsilon", type=float, required=True)
+    arguments.add_argument("--delta", type=float)
     arguments.add_argument("--mechanism", default="gaussian")
     arguments.add_argument("--tau", type=float, default=1e-4)
     arguments.add_argument("--output-model", type=Path, required=True)

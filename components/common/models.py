@@ -170,8 +170,8 @@ def requirements(packages: Sequence[str]) -> list[str]:
 def load(path: Path | str, allow_code: bool = False) -> Model:
     """The MLflow model at `path`.
 
-    scikit-learn's and InterpretML's models in skops format load if they hold no type beyond `TRUSTED`; ONNX models run in
-    onnxruntime. Any other MLflow model may run code while it loads, and is refused unless `allow_code`.
+    scikit-learn's and InterpretML's models in skops format load if they hold no type beyond `TRUSTED`; ONNX models run
+    in onnxruntime. Any other MLflow model may run code while it loads, and is refused unless `allow_code`.
     """
     path = Path(path)
     if path.is_file():

@@ -37,7 +37,7 @@ def main(options: argparse.Namespace) -> None:
     table = tables.read(options.table, facts)
     rows.check(table, facts)
     target = encoding.target(table, facts)
-    frame = columns.chosen(encoding.features(table, facts), listed(options.features, "features"))
+    frame = columns.chosen(encoding.features(table, facts), columns.listed(options.features, "features"))
     task = task_of(options.task, target, facts)
     estimator = build(task, frame, facts, options)
     print(f"training on {len(frame)} rows, {frame.shape[1]} features, {options.outer_bags} bags", flush=True)
@@ -94,7 +94,7 @@ def build(task: str, frame: pd.DataFrame, facts: Facts | None, options: argparse
     names = [str(name) for name in frame.columns]
     return ESTIMATORS[task](
         feature_names=names,
-        feature_types=columns.types(frame, facts, listed(options.ordinal, "ordinal")),
+        feature_types=columns.types(frame, facts, columns.listed(options.ordinal, "ordinal")),
         exclude=[tuple(names.index(name) for name in term) for term in excluded(options.exclude, names)] or None,
         random_state=options.seed,
         **settings,
@@ -110,14 +110,6 @@ def excluded(text: str, names: list[str]) -> list[list[str]]:
         if name not in names:
             raise Refusal(f"exclude names {name!r}, which is not among the features")
     return terms
-
-
-def listed(text: str, name: str) -> list[str]:
-    """A list of names. Raises Refusal for anything else."""
-    found = entry.value(text)
-    if not isinstance(found, list) or not all(isinstance(x, str) for x in found):
-        raise Refusal(f"{name} must be a list of columns")
-    return found
 
 
 def fit(estimator: Any, frame: pd.DataFrame, target: pd.Series, facts: Facts | None) -> None:

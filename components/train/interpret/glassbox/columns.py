@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
+from common import entry
 from common.entry import Refusal
 from common.facts import Column, Facts, Kind
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
@@ -25,6 +26,14 @@ def types(frame: pd.DataFrame, facts: Facts | None, ordinal: Sequence[str] = ())
         if name not in frame.columns or column is None or not column.categories:
             raise Refusal(f"ordinal names {name!r}, which is no feature with a vocabulary in the schema")
     return [_type(known.get(str(name)), frame[name], str(name) in ordinal) for name in frame.columns]
+
+
+def listed(text: str, name: str) -> list[str]:
+    """A list of names. Raises Refusal for anything else."""
+    found = entry.value(text)
+    if not isinstance(found, list) or not all(isinstance(x, str) for x in found):
+        raise Refusal(f"{name} must be a list of columns")
+    return found
 
 
 def spelled(value: Any) -> str:

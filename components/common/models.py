@@ -4,6 +4,7 @@ A scikit-learn model is saved in skops format with a signature and an input exam
 MLmodel carries, under the metadata key `mlp`, what a judge of the model needs (`Card`): task, class names and features.
 """
 
+import importlib.util
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ import yaml
 from common.entry import Refusal
 from common.facts import Column, Facts, Kind
 from common.files import write_folder
-from common.trusted import TRUSTED
+from common.trusted import INTERPRET, TRUSTED
 
 os.environ.setdefault("MLFLOW_ENABLE_TELEMETRY", "false")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
@@ -60,7 +61,7 @@ class Model(NamedTuple):
 
     Both take a table, or of a model of images an array (images × height × width × channels) of 0 to 255.
 
-    `native` is the framework's own object: a scikit-learn pipeline, an onnxruntime session.
+    `native` is the framework's own object: a scikit-learn pipeline, InterpretML's estimator, an onnxruntime session.
     """
 
     framework: str
@@ -74,7 +75,7 @@ def save_sklearn(pipeline: Any, path: Path | str, card: Card, frame: pd.DataFram
     """Save a fitted pipeline as an MLflow model at `path`, whole or not at all.
 
     `frame` lends names and dtypes of the features, never values. Raises Refusal for an estimator that skops cannot
-    save, or that holds types beyond scikit-learn's and numpy's.
+    save, or that holds types beyond `TRUSTED`. An explainable boosting machine of InterpretML's is saved the same way.
     """
     import mlflow.sklearn
     import skops.io
@@ -103,7 +104,7 @@ def save_sklearn(pipeline: Any, path: Path | str, card: Card, frame: pd.DataFram
                 skops_trusted_types=sorted(held),
                 signature=signature,
                 input_example=example,
-                pip_requirements=requirements(REQUIREMENTS),
+                pip_requirements=requirements((*REQUIREMENTS, *(["interpret-core"] if INTERPRET & {*held} else []))),
                 metadata=card.to_metadata(),
             )
         except MlflowException as error:
@@ -169,8 +170,8 @@ def requirements(packages: Sequence[str]) -> list[str]:
 def load(path: Path | str, allow_code: bool = False) -> Model:
     """The MLflow model at `path`.
 
-    scikit-learn models in skops format load if they hold no type beyond `TRUSTED`; ONNX models run in onnxruntime. Any
-    other MLflow model may run code while it loads, and is refused unless `allow_code`.
+    scikit-learn's and InterpretML's models in skops format load if they hold no type beyond `TRUSTED`; ONNX models run
+    in onnxruntime. Any other MLflow model may run code while it loads, and is refused unless `allow_code`.
     """
     path = Path(path)
     if path.is_file():
@@ -285,6 +286,9 @@ def _load_skops(file: Path, card: Card) -> Model:
         raise Refusal(
             f"model {file} holds the type {strange[0]}, which is not among those that load without running code"
         )
+    framework = "interpret" if INTERPRET & {*held} else "sklearn"
+    if framework == "interpret" and importlib.util.find_spec("interpret") is None:
+        raise Refusal(f"model {file} is an InterpretML model; install interpret-core, which is missing here")
     try:
         native = skops.io.load(file, trusted=held)
     except Exception as error:
@@ -296,7 +300,7 @@ def _load_skops(file: Path, card: Card) -> Model:
     classes = getattr(native, "classes_", None) if card.task == "classifier" else None
     if classes is not None:
         card = card._replace(classes=tuple(_plain(x) for x in classes))
-    return Model("sklearn", card, native, lambda rows: np.asarray(native.predict(rows)), scores)
+    return Model(framework, card, native, lambda rows: np.asarray(native.predict(rows)), scores)
 
 
 def _load_onnx(file: Path, card: Card) -> Model:
@@ -363,12 +367,30 @@ def onnx_inputs(session: Any, rows: pd.DataFrame | np.ndarray) -> dict[str, np.n
 
 
 def _load_pyfunc(path: Path, card: Card) -> Model:
-    """Any MLflow model by its own loader, which may run code: labels, unless it gives a matrix of probabilities."""
-    import mlflow.pyfunc
+    """Any MLflow model by its own loader, which may run code: labels, unless it gives a matrix of probabilities.
 
-    native = mlflow.pyfunc.load_model(str(path))
+    What is behind the loader (FLAML's or Azure ML's AutoML, a pipeline) tells classes and probabilities if it has them.
+    """
+    import mlflow.pyfunc
+    from mlflow.exceptions import MlflowException
+
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    try:
+        native = mlflow.pyfunc.load_model(str(path))
+    except (MlflowException, ImportError, AttributeError) as error:
+        raise Refusal(f"model {path} cannot be loaded: {type(error).__name__}: {error}") from None
+    try:
+        raw = native.get_raw_model()
+    except Exception:
+        raw = None
+    names = getattr(raw, "classes_", None)
+    proba = getattr(raw, "predict_proba", None)
+    if card.classes is None and names is not None and callable(proba):
+        card = card._replace(task="classifier", classes=tuple(_plain(x) for x in names))
 
     def scores(rows: pd.DataFrame) -> np.ndarray | None:
+        if card.classes is not None and callable(proba):
+            return np.asarray(proba(rows), dtype=float)
         found = np.asarray(native.predict(rows))
         return found if card.classes is not None and found.ndim == 2 and found.shape[1] == len(card.classes) else None
 

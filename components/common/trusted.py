@@ -1,6 +1,8 @@
 """The types beyond skops's own that a saved scikit-learn model may hold, each of them inert when it is made.
 
-Found by saving every estimator of scikit-learn 1.9 that skops can save; a test does so again.
+Found by saving every estimator of scikit-learn 1.9 that skops can save; a test does so again. InterpretML's boosting
+machines are scikit-learn estimators too: skops makes them without calling `__init__` and hands their attributes to
+scikit-learn's own `__setstate__`; a test holds them to that.
 """
 
 DISTANCES = (
@@ -22,7 +24,13 @@ DISTANCES = (
     "Yule",
 )
 
-TRUSTED = frozenset(
+INTERPRET = frozenset(
+    f"interpret.glassbox._ebm._ebm.{privacy}ExplainableBoosting{task}"
+    for privacy in ("", "DP")
+    for task in ("Classifier", "Regressor")
+)
+
+TRUSTED = INTERPRET | frozenset(
     [
         "numpy.dtype",
         "numpy.mean",

@@ -7,12 +7,21 @@ from typing import Any
 
 import disparities
 import numpy as np
+import pandas as pd
 import report
 from common import encoding, entry, files, gates, metrics, models, rows, tables, tracking
 from common import facts as facts_of
 from common.entry import Refusal
 from common.facts import Facts
 from disparities import Comparison
+
+BEFORE = (
+    "accuracy",
+    "demographic_parity_difference",
+    "equalized_odds_difference",
+    "equal_opportunity_difference",
+    "worst_group_accuracy",
+)
 
 
 def main(options: argparse.Namespace) -> None:
@@ -25,10 +34,10 @@ def main(options: argparse.Namespace) -> None:
     if absent:
         raise Refusal(f"the table lacks the sensitive column {absent[0]!r}")
     truth = is_positive(encoding.target(table, facts).to_numpy(), facts)
-    selected = is_positive(np.asarray(model.predict(encoding.features(table, facts))), facts)
+    selected = is_positive(np.asarray(model.predict(features(model, table, facts))), facts)
 
     comparisons = disparities.every_way(truth, selected, table[list(facts.sensitive)])
-    values = figures(truth, selected, comparisons)
+    values = figures(truth, selected, comparisons) | before(options, table, truth, facts)
     groups = flat(comparisons)
     small = few(comparisons, options.minimum_group)
     verdicts = gates.judge(wanted, values)
@@ -56,6 +65,15 @@ def known(facts: Facts | None) -> Facts:
     return facts
 
 
+def features(model: models.Model, table: pd.DataFrame, facts: Facts) -> pd.DataFrame:
+    """The columns that the model asks for; one with thresholds by group asks for sensitive ones, too."""
+    wanted = list(model.card.features) or list(encoding.features(table, facts).columns)
+    absent = [name for name in wanted if name not in table.columns]
+    if absent:
+        raise Refusal(f"the model wants the column {absent[0]!r}, which the table lacks")
+    return table[wanted]
+
+
 def is_positive(values: np.ndarray, facts: Facts) -> np.ndarray:
     """Where a label or a prediction is the positive class. Raises Refusal for a model that answers other things."""
     plain = values.tolist()
@@ -77,6 +95,16 @@ def figures(truth: np.ndarray, selected: np.ndarray, comparisons: list[Compariso
         "smallest_group": float(min(c.by_group["rows"].min() for c in single)),
         "rows": float(len(truth)),
     }
+
+
+def before(options: argparse.Namespace, table: pd.DataFrame, truth: np.ndarray, facts: Facts) -> dict[str, float]:
+    """The figures of BEFORE for the model that this one is compared with, NaN where there is none."""
+    if options.baseline is None:
+        return {f"baseline_{name}": math.nan for name in BEFORE}
+    model = models.load(options.baseline, options.allow_code)
+    selected = is_positive(np.asarray(model.predict(features(model, table, facts))), facts)
+    found = figures(truth, selected, disparities.every_way(truth, selected, table[list(facts.sensitive)]))
+    return {f"baseline_{name}": found[name] for name in BEFORE}
 
 
 def flat(comparisons: list[Comparison]) -> dict[str, Any]:
@@ -104,6 +132,7 @@ def few(comparisons: list[Comparison], least: int) -> list[str]:
 if __name__ == "__main__":
     arguments = entry.parser("Compare how a classifier treats groups of people.")
     arguments.add_argument("--model", type=Path, required=True)
+    arguments.add_argument("--baseline", type=Path)
     arguments.add_argument("--table", type=Path, required=True)
     arguments.add_argument("--facts", type=Path)
     arguments.add_argument("--gates")

@@ -77,7 +77,7 @@ def made(options: argparse.Namespace, backbone: Network | None, shape: Shape, cl
             "width": options.width,
             "depth": options.depth,
             "dropout": options.dropout,
-            "norm": "batch",
+            "norm": options.norm,
         }
     )
 
@@ -102,6 +102,7 @@ if __name__ == "__main__":
     arguments.add_argument("--architecture", choices=("convnet", "resnet"), default="resnet")
     arguments.add_argument("--width", type=int, default=16)
     arguments.add_argument("--depth", type=int, default=2)
+    arguments.add_argument("--norm", choices=("batch", "group"), default="batch")
     arguments.add_argument("--backbone", type=Path)
     arguments.add_argument("--freeze", default="none")
     arguments.add_argument("--unfreeze-after", type=int)

@@ -106,6 +106,10 @@ def _norm(name: str, channels: int) -> nn.Module:
     return nn.GroupNorm(groups, channels)
 
 
+def _activation(description: dict[str, Any]) -> nn.Module:
+    return {"relu": nn.ReLU, "tanh": nn.Tanh}[description.get("activation", "relu")]()
+
+
 def _mlp(description: dict[str, Any]) -> Network:
     norms: dict[str, Callable[[int], nn.Module]] = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
     stages, width = [], description["inputs"]
@@ -113,7 +117,7 @@ def _mlp(description: dict[str, Any]) -> Network:
         parts: list[nn.Module] = [nn.Linear(width, hidden)]
         if description["norm"] in norms:
             parts.append(norms[description["norm"]](hidden))
-        parts += [nn.ReLU(), *([nn.Dropout(description["dropout"])] if description["dropout"] else [])]
+        parts += [_activation(description), *([nn.Dropout(description["dropout"])] if description["dropout"] else [])]
         stages.append(nn.Sequential(*parts))
         width = hidden
     return Network(stages, nn.Linear(width, description["outputs"]), description)
@@ -126,7 +130,8 @@ def _convnet(description: dict[str, Any]) -> Network:
         outside = description["width"] * 2**place
         parts: list[nn.Module] = [] if place == 0 or size < SMALLEST else [nn.MaxPool2d(2)]
         size = size // 2 if parts else size
-        parts += [nn.Conv2d(inside, outside, 3, 1, 1), _norm(description["norm"], outside), nn.ReLU()]
+        parts += [nn.Conv2d(inside, outside, 3, 1, 1), _norm(description["norm"], outside)]
+        parts.append(_activation(description))
         stages.append(nn.Sequential(*parts))
         inside = outside
     return Pictures(stages, _head(inside, description), description)

@@ -1,0 +1,1 @@
+"""What the PyTorch components share: networks, the training loop, checkpoints, and the way to a saved model."""

@@ -52,12 +52,12 @@ def _lines(record: Mapping[str, Any], folder: str) -> Iterator[str]:
         yield "parity of exported models"
         for parity in record["parity"]:
             agree, apart = parity.get("label_agreement"), parity.get("max_abs_difference")
-            said = []
+            pieces: list[str] = []
             if isinstance(apart, int | float):  # a model that gives labels alone has none
-                said.append(f"largest difference {apart:.3g} (tolerance {parity.get('tolerance', 0):.3g})")
+                pieces.append(f"largest difference {apart:.3g} (tolerance {parity.get('tolerance', 0):.3g})")
             if isinstance(agree, int | float):
-                said.append(f"labels agree on {agree:.2%}")
-            yield f"  {parity['step']}: {', '.join(said)} of {parity.get('rows', 0)} rows"
+                pieces.append(f"labels agree on {agree:.2%}")
+            yield f"  {parity['step']}: {', '.join(pieces)} of {parity.get('rows', 0)} rows"
     for endpoint in record["endpoints"]:
         yield ""
         yield f"endpoint {endpoint['endpoint']}/{endpoint['deployment']}"

@@ -1,4 +1,4 @@
-"""The PyTorch components as steps and in programs: what they write, that models hold what was learnt, what is refused."""
+"""The PyTorch components as steps and in programs: outputs, that models hold what was learnt, what they refuse."""
 
 import json
 from pathlib import Path

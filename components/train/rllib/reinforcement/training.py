@@ -2,7 +2,9 @@
 
 import argparse
 import math
+import re
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -109,6 +111,8 @@ def _built(options: argparse.Namespace, algorithm: Algorithm, task: Task) -> Any
     config = algorithm.configured(options, task)
     config.environment(ENVIRONMENT)
     config.env_runners(num_env_runners=options.workers, num_envs_per_env_runner=options.envs_per_worker)
+    # an environment that fails is told of, not started again and again
+    config.fault_tolerance(restart_failed_env_runners=False, ignore_env_runner_failures=False)
     config.learners(num_learners=0)
     config.training(lr=options.lr, gamma=options.gamma, train_batch_size_per_learner=options.batch_size)
     config.rl_module(
@@ -152,7 +156,7 @@ def _iterate(
     figures: dict[str, float] = {}
     with SummaryWriter(str(options.events)) as events:
         while not why:
-            figures = _figures(_iteration(built), algorithm.learned)
+            figures = _figures(_iteration(built, options.workers), algorithm.learned)
             iterations += 1
             steps, seconds = int(figures["steps"]), time.monotonic() - started
             reward = figures.get("episode_return_mean")
@@ -167,13 +171,22 @@ def _iterate(
     return {**figures, "iterations": iterations, "training_seconds": time.monotonic() - started}
 
 
-def _iteration(built: Any) -> dict[str, Any]:
-    from ray.exceptions import RayError
-
+def _iteration(built: Any, workers: int) -> dict[str, Any]:
+    """One iteration's results. Raises Refusal where the environment failed, here or in a worker."""
     try:
-        return dict(built.train())
-    except RayError as error:
-        raise Refusal(f"a worker of RLlib failed: {str(error).strip().rsplit(chr(10), 1)[-1]}") from None
+        result = dict(built.train())
+    except Exception as error:  # whatever the user's code raises, wrapped by RLlib and by Ray
+        raise Refusal(f"training failed: {_reason(error)}") from None
+    if workers and built.env_runner_group.num_healthy_remote_workers() < workers:
+        raise Refusal("a worker was lost while it played; MLP_TRACEBACK=1 and workers = 0 show where")
+    return result
+
+
+def _reason(error: Exception) -> str:
+    """The first error with a message in a traceback, which begins with what caused the others."""
+    text = "".join(traceback.format_exception(error))
+    found = re.search(r"^(?:\w+\.)*\w*(?:Error|Exception): .+$", text, re.MULTILINE)
+    return found[0] if found else type(error).__name__
 
 
 def _figures(result: Mapping[str, Any], learned: tuple[str, ...]) -> dict[str, float]:

@@ -133,9 +133,10 @@ def _built(options: argparse.Namespace, algorithm: Algorithm, task: Task, failur
 
 
 class Played(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """An environment as RLlib plays it: actions counted from 0 wherever they start, and what it fails of kept in a file.
+    """An environment as RLlib plays it: actions counted from 0 wherever they start, failures kept in a file.
 
-    A worker of RLlib's that fails is gone without a word."""
+    A worker of RLlib's that fails is gone without a word.
+    """
 
     def __init__(self, environment: gymnasium.Env[Any, Any], failure: Path) -> None:
         super().__init__(environment)

@@ -3,10 +3,12 @@
 import json
 import os
 import re
+import shutil
 import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -325,7 +327,7 @@ def left(tag: str) -> list[str]:
 
 
 def gone(tag: str) -> bool:
-    for _ in range(100):
+    for _ in range(600):  # what of Ray looks now and then whether its parent lives takes some seconds after a kill
         if not left(tag):
             return True
         time.sleep(0.1)
@@ -353,10 +355,11 @@ def test_a_step_that_is_stopped_leaves_no_process(tmp_path: Path, how: signal.Si
     given = "--environment CartPole-v1 --lr 1e-3 --batch-size 256 --activation tanh --checkpoint-every 1"
     outputs = "--model model --checkpoint checkpoint --events events"
     tag = f"{tmp_path}-{how.name}"
+    short = tempfile.mkdtemp(prefix="t", dir="/tmp")  # as short as a folder of Ray's must be
     process = subprocess.Popen(
         [sys.executable, str(COMPONENTS / "train/rllib/ppo/train.py"), *f"{given} {outputs}".split()],
         cwd=tmp_path,
-        env={**os.environ, **PATH, "TAG_OF_TEST": tag},
+        env={**os.environ, **PATH, "TAG_OF_TEST": tag, "TMPDIR": short},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -369,5 +372,8 @@ def test_a_step_that_is_stopped_leaves_no_process(tmp_path: Path, how: signal.Si
     process.stdout.close()
     assert process.wait() != 0
     assert gone(tag), left(tag)
+    if how is signal.SIGTERM:
+        assert list(Path(short).glob("mlp-ray-*")) == []
+    shutil.rmtree(short, ignore_errors=True)
     assert not (tmp_path / "model").exists()
     assert state.load(tmp_path / "checkpoint").iterations >= 1  # what a later training goes on from

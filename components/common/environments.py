@@ -53,7 +53,7 @@ def source(name: str, module: Path | None, config: Any) -> Source:
 
 
 def opened(source: Source, render: bool = False) -> gymnasium.Env[Any, Any]:
-    """The environment, its observations flattened to a vector where they are neither a vector nor a picture.
+    """The environment, its observations flattened to a vector where they are neither a vector nor a picture, as floats.
 
     `module:Name` imports the module, from the user's folder if there is one, and takes what is called so in it, a class
     or a function, else the environment that it registers under that name. Raises Refusal for what cannot be opened.
@@ -69,16 +69,23 @@ def opened(source: Source, render: bool = False) -> gymnasium.Env[Any, Any]:
         raise Refusal(f"environment {source.name!r} cannot be made: {type(error).__name__}: {error}") from None
     if not isinstance(made, gymnasium.Env):
         raise Refusal(f"environment {source.name!r} is a {type(made).__name__}, a gymnasium.Env is expected")
+    return _numeric(made, source.name)
+
+
+def _numeric(made: gymnasium.Env[Any, Any], name: str) -> gymnasium.Env[Any, Any]:
+    """The environment with 32-bit floats of a vector or a picture for observations, as networks take them."""
     space = made.observation_space
-    if isinstance(space, Box) and len(space.shape) in RANKS:
-        return made
-    try:
-        flat = gymnasium.spaces.flatten_space(space)
-    except NotImplementedError:
-        flat = space
-    if not isinstance(flat, Box):
-        raise Refusal(f"observations of {source.name!r} are {space}, which have no fixed number of numbers")
-    return gymnasium.wrappers.FlattenObservation(made)
+    if not isinstance(space, Box) or len(space.shape) not in RANKS:
+        try:
+            flat = gymnasium.spaces.flatten_space(space)
+        except NotImplementedError:
+            flat = space
+        if not isinstance(flat, Box):
+            raise Refusal(f"observations of {name!r} are {space}, which have no fixed number of numbers")
+        made = gymnasium.wrappers.FlattenObservation(made)
+    if made.observation_space.dtype != np.float32:
+        made = gymnasium.wrappers.DtypeObservation(made, np.float32)
+    return made
 
 
 def _maker(name: str) -> Callable[..., Any]:

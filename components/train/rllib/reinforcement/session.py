@@ -24,8 +24,11 @@ STORE = 256 * 2**20
 
 
 @contextmanager
-def ray(workers: int) -> Iterator[None]:
-    """Ray on this machine alone, without its pages, with a core for each worker whether the machine has it or not."""
+def ray(workers: int) -> Iterator[Path]:
+    """Ray on this machine alone, without its pages, with a core for each worker whether the machine has it or not.
+
+    Gives the folder that it lives in.
+    """
     for name, value in VARIABLES.items():
         os.environ.setdefault(name, value)
     import ray as library
@@ -33,8 +36,8 @@ def ray(workers: int) -> Iterator[None]:
 
     torch.set_num_threads(1)  # the quickest for networks this small
     warnings.filterwarnings("ignore", category=DeprecationWarning)
-    for name in ("ray", "ray.rllib", "ray.rllib.utils.framework"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    if "MLP_TRACEBACK" not in os.environ:
+        logging.disable(logging.ERROR)  # RLlib logs tracebacks of what the step tells in a line
     folder = Path(tempfile.mkdtemp(prefix="mlp-ray-"))
     if len(str(folder)) > LONGEST:
         folder.rmdir()
@@ -51,7 +54,8 @@ def ray(workers: int) -> Iterator[None]:
             object_store_memory=STORE,
             _temp_dir=str(folder),
         )
-        yield
+        yield folder
     finally:
         library.shutdown()
+        logging.disable(logging.NOTSET)
         shutil.rmtree(folder, ignore_errors=True)

@@ -4,13 +4,16 @@ import argparse
 import math
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import gymnasium
 import numpy as np
 from common import environments, tracking
 from common.entry import Refusal
 from common.environments import Actions, Source
 from common.tracking import Tracking
+from gymnasium.spaces import Discrete
 
 from reinforcement import policy, session, state, words
 from reinforcement.state import Checkpoint
@@ -60,11 +63,12 @@ def train(options: argparse.Namespace, algorithm: Algorithm) -> None:
     } | ({"dueling": options.dueling} if algorithm.name == "DQN" else {})
     if task.before is not None:
         _same(task.before.about, about)
-    with tracking.run() as log, session.ray(options.workers):
+    with tracking.run() as log, session.ray(options.workers) as folder:
+        failure = folder / "failure.txt"
         log.parameters({k: v for k, v in vars(options).items() if k not in ("model", "checkpoint", "events")})
-        built = _built(options, algorithm, task)
+        built = _built(options, algorithm, task, failure)
         try:
-            figures = _iterate(built, options, algorithm, task, about, log)
+            figures = _iterate(built, options, algorithm, task, about, log, failure)
             trained = policy.Trained(
                 algorithm.name, built.get_module(MODULE), _weights(built), task.actions, task.observation, about
             )
@@ -99,16 +103,18 @@ def _same(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
             raise Refusal(f"the checkpoint to resume has {name} = {before.get(name)}, this training has {value}")
 
 
-def _built(options: argparse.Namespace, algorithm: Algorithm, task: Task) -> Any:
+def _built(options: argparse.Namespace, algorithm: Algorithm, task: Task, failure: Path) -> Any:
     """RLlib's algorithm, built anew; of a checkpoint it takes the state."""
     from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
     from ray.tune.registry import register_env
 
     source = task.source
-    register_env(ENVIRONMENT, lambda _: environments.opened(source))
+    register_env(ENVIRONMENT, lambda _: Played(environments.opened(source), failure))
     config = algorithm.configured(options, task)
     config.environment(ENVIRONMENT)
     config.env_runners(num_env_runners=options.workers, num_envs_per_env_runner=options.envs_per_worker)
+    # an environment that fails is told of, not started again and again
+    config.fault_tolerance(restart_failed_env_runners=False, ignore_env_runner_failures=False)
     config.learners(num_learners=0)
     config.training(lr=options.lr, gamma=options.gamma, train_batch_size_per_learner=options.batch_size)
     config.rl_module(
@@ -126,6 +132,34 @@ def _built(options: argparse.Namespace, algorithm: Algorithm, task: Task) -> Any
     return built
 
 
+class Played(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """An environment as RLlib plays it: actions counted from 0 wherever they start, failures kept in a file.
+
+    A worker of RLlib's that fails is gone without a word.
+    """
+
+    def __init__(self, environment: gymnasium.Env[Any, Any], failure: Path) -> None:
+        super().__init__(environment)
+        self._failure = failure
+        self._start = 0
+        if isinstance(environment.action_space, Discrete):
+            self._start = environment.action_space.start
+            self.action_space = Discrete(environment.action_space.n)
+
+    def reset(self, **given: Any) -> Any:
+        return self._told(lambda: self.env.reset(**given))
+
+    def step(self, action: Any) -> Any:
+        return self._told(lambda: self.env.step(action + self._start if self._start else action))
+
+    def _told(self, call: Callable[[], Any]) -> Any:
+        try:
+            return call()
+        except Exception as error:
+            self._failure.write_text(f"{type(error).__name__}: {error}", encoding="utf-8")
+            raise
+
+
 def _restore(built: Any, before: Checkpoint, lr: float) -> None:
     """Give a fresh algorithm the state of another; the learning rate is the one that is asked for now."""
     try:
@@ -138,7 +172,13 @@ def _restore(built: Any, before: Checkpoint, lr: float) -> None:
 
 
 def _iterate(
-    built: Any, options: argparse.Namespace, algorithm: Algorithm, task: Task, about: dict[str, Any], log: Tracking
+    built: Any,
+    options: argparse.Namespace,
+    algorithm: Algorithm,
+    task: Task,
+    about: dict[str, Any],
+    log: Tracking,
+    failure: Path,
 ) -> dict[str, float]:
     """Train until it is over; the figures at the end."""
     from tensorboardX import SummaryWriter  # RLlib's own; PyTorch's imports TensorFlow where there is one
@@ -152,7 +192,7 @@ def _iterate(
     figures: dict[str, float] = {}
     with SummaryWriter(str(options.events)) as events:
         while not why:
-            figures = _figures(_iteration(built), algorithm.learned)
+            figures = _figures(_iteration(built, failure), algorithm.learned)
             iterations += 1
             steps, seconds = int(figures["steps"]), time.monotonic() - started
             reward = figures.get("episode_return_mean")
@@ -167,13 +207,14 @@ def _iterate(
     return {**figures, "iterations": iterations, "training_seconds": time.monotonic() - started}
 
 
-def _iteration(built: Any) -> dict[str, Any]:
-    from ray.exceptions import RayError
-
+def _iteration(built: Any, failure: Path) -> dict[str, Any]:
+    """One iteration's results. Raises Refusal where the environment failed, here or in a worker."""
     try:
         return dict(built.train())
-    except RayError as error:
-        raise Refusal(f"a worker of RLlib failed: {str(error).strip().rsplit(chr(10), 1)[-1]}") from None
+    except Exception as error:
+        if failure.exists():
+            raise Refusal(f"the environment failed: {failure.read_text(encoding='utf-8')}") from None
+        raise error
 
 
 def _figures(result: Mapping[str, Any], learned: tuple[str, ...]) -> dict[str, float]:

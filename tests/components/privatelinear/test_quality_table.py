@@ -1,4 +1,4 @@
-"""The quality table in bench/quality: its arithmetic, that what is checked in belongs together, that its claims hold."""
+"""The quality table in bench/quality: its arithmetic, that what is checked in fits together, and that claims hold."""
 
 import importlib.util
 import json

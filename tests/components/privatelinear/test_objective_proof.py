@@ -153,7 +153,7 @@ def test_the_gaussian_bound_is_not_vacuous() -> None:
 
 
 def several(problem: Objective, rows: np.ndarray, labels: np.ndarray, w: np.ndarray):
-    """For many weights w (n × classes × columns): the b that they solve, log det of the Hessian, the losses' part of it."""
+    """For many weights (n × classes × columns): the b that they solve, log det of the Hessian, its part of the losses."""
     classes, columns = w.shape[1:]
     p = softmax(np.einsum("nkj,ij->nik", w, rows), axis=2)
     b = -(np.einsum("nik,ij->nkj", p - np.eye(classes)[labels], rows) + w / problem.C)
@@ -310,7 +310,7 @@ def test_pure_linear_term_has_its_law(columns: int) -> None:
     drawn = np.array([perturbation.draw(plan, columns) for _ in range(4000)])
     lengths = np.linalg.norm(drawn, axis=1)
     assert stats.kstest(lengths, stats.gamma(columns, scale=plan.scale).cdf).pvalue > FALSE_ALARM
-    for wrong in (0.85, 1.15):
+    for wrong in (0.7, 1.4):
         assert stats.kstest(lengths, stats.gamma(columns, scale=plan.scale * wrong).cdf).pvalue < FALSE_ALARM
     if columns == 1:
         assert stats.kstest(drawn[:, 0], stats.laplace(scale=plan.scale).cdf).pvalue > FALSE_ALARM

@@ -153,7 +153,7 @@ def test_the_gaussian_bound_is_not_vacuous() -> None:
 
 
 def several(problem: Objective, rows: np.ndarray, labels: np.ndarray, w: np.ndarray):
-    """For many weights (n × classes × columns): the b that they solve, log det of the Hessian, its part of the losses."""
+    """For many weights (n × classes × columns): the b that they solve, log det of the Hessian, the losses in it."""
     classes, columns = w.shape[1:]
     p = softmax(np.einsum("nkj,ij->nik", w, rows), axis=2)
     b = -(np.einsum("nik,ij->nkj", p - np.eye(classes)[labels], rows) + w / problem.C)

@@ -21,7 +21,7 @@ from scipy.special import log_ndtr
 SHARE = 0.01
 """Part of ε and δ that pays for the solution being approximate; the linear term gets the rest."""
 ENOUGH = math.sqrt(3.0)
-"""Deviations from which on one long row's tail is above those of two shorter ones (lemma 2 of the proof)."""
+"""Standard deviations from which on one normal tail bounds two of the same variance together (case `replace_one`)."""
 
 
 class Plan(NamedTuple):

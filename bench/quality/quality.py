@@ -17,7 +17,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # small problems, one after the o
 HERE = Path(__file__).resolve().parent
 NAMES = sorted(file.stem for file in (HERE / "comparisons").glob("*.py") if not file.stem.startswith("_"))
 COMPONENTS = HERE.parents[1] / "components"
-FOLDERS = ("", "privatize/opendp/output_perturbation", "privatize/opendp/objective_perturbation")
+OPENDP = ("output_perturbation", "objective_perturbation", "linear_regression")
+FOLDERS = ("", *(f"privatize/opendp/{name}" for name in OPENDP))
 HEAD = "# Quality beside others\nWritten by `make bench-quality`; README.md says how to read it.\n"
 
 

@@ -4,7 +4,7 @@ import importlib.util
 import json
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from common import encoding, tables
@@ -12,24 +12,23 @@ from common.facts import Facts, parse
 
 ROOT = Path(__file__).resolve().parents[3]
 DELTA = 1e-6
-FACTS: Facts = parse(
-    {
-        "name": "census",
-        "schema": json.loads((ROOT / "pipelines/data/census.schema.json").read_text(encoding="utf-8")),
-        "label": "income",
-        "positive": ">50K",
-        "sensitive": ["sex", "race"],
-        "private": {"unit": "row", "neighbours": "replace_one", "epsilon": 8.0, "delta": DELTA},
-    }
-)
+
+
+def facts_of(label: str, features: list[str] | None) -> Facts:
+    """What is known of the table, with a column of it as label; features are all others unless they are listed."""
+    schema = json.loads((ROOT / "pipelines/data/census.schema.json").read_text(encoding="utf-8"))
+    private = {"unit": "row", "neighbours": "replace_one", "epsilon": 8.0, "delta": DELTA}
+    head = {"name": "census", "label": label, "sensitive": ["sex", "race"], "features": features}
+    return parse(head | {"schema": schema, "private": private})
 
 
 class Census(NamedTuple):
-    """Encoded rows (a constant column first), labels 0 and 1, the encoder."""
+    """Encoded rows (a constant column first), labels (0 and 1 for classes), the encoder and what it was made from."""
 
     rows: np.ndarray
     labels: np.ndarray
-    encoder: object
+    encoder: Any
+    facts: Facts
 
     def split(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Places of the rows to train on, four fifths, and of those to judge by."""
@@ -38,10 +37,10 @@ class Census(NamedTuple):
         return order[:cut], order[cut:]
 
 
-def census(seed: int | None = None) -> Census:
+def census(label: str = "income", features: list[str] | None = None, seed: int | None = None) -> Census:
     """pipelines/data/census.csv, or for a seed as many other people from the same equations."""
     if seed is None:
-        return _encoded(ROOT / "pipelines/data/census.csv")
+        return _encoded(ROOT / "pipelines/data/census.csv", facts_of(label, features))
     spec = importlib.util.spec_from_file_location("census_generator", ROOT / "pipelines/data/census.py")
     assert spec is not None
     assert spec.loader is not None
@@ -51,12 +50,14 @@ def census(seed: int | None = None) -> Census:
         file = Path(folder) / "census.csv"
         text = "".join(", ".join(map(str, row)) + "\n" for row in generator.rows(seed=seed))
         file.write_text(text, encoding="utf-8")
-        return _encoded(file)
+        return _encoded(file, facts_of(label, features))
 
 
-def _encoded(file: Path) -> Census:
-    table = tables.read(file, FACTS)
-    frame = encoding.features(table, FACTS)
-    encoder = encoding.encoder(frame, FACTS, constant=True)
-    labels = (table["income"] == ">50K").to_numpy().astype(int)
-    return Census(np.asarray(encoder.transform(frame), dtype=float), labels, encoder)
+def _encoded(file: Path, facts: Facts) -> Census:
+    table = tables.read(file, facts)
+    frame = encoding.features(table, facts)
+    encoder = encoding.encoder(frame, facts, constant=True)
+    labels = table[facts.label].to_numpy()
+    if facts.classes is not None:
+        labels = (labels == facts.classes[-1]).astype(int)
+    return Census(np.asarray(encoder.transform(frame), dtype=float), labels, encoder, facts)

@@ -4,12 +4,8 @@ Every way gets the same encoded rows, splits, neighbours (one row replaced), gri
 best mean accuracy of CHOICES runs on other people from the same equations, so that no judged row has a part in it.
 """
 
-import json
-import subprocess
-import tempfile
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import NamedTuple
 
 import frame as frames
@@ -21,14 +17,14 @@ import train
 from common import encoding
 from common.entry import Refusal
 from comparisons import _census as census_of
-from comparisons._census import DELTA, FACTS, ROOT, Census
+from comparisons import _peer
+from comparisons._census import DELTA, Census
 from figures import Comparison, Figure, Line, mean
 
 EPSILONS = (0.5, 1.0, 2.0, 8.0)
 GRID = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 SEEDS = tuple(range(20))
 CHOICES = tuple(range(100, 105))
-PEER = ROOT / ".bench/diffprivlib/bin/python"
 TAU = 1e-6
 RELATION = "replace_one"
 
@@ -46,8 +42,6 @@ class Way(NamedTuple):
 
 def measure() -> Comparison:
     """All ways at all ε, and the same without noise."""
-    if not PEER.exists():
-        raise SystemExit("diffprivlib is not there: make bench-peers")
     versions: dict[str, str] = {}
     ways = (
         Way("`opendp.objective_perturbation`, gaussian", _each(lambda *run: objective_perturbation("gaussian", *run))),
@@ -121,7 +115,7 @@ def _each(one: Callable[[Census, float, float, int], float]) -> Callable[[Census
 def objective_perturbation(mechanism: str, table: Census, epsilon: float, weight: float, seed: int) -> float:
     """The component's own calibration, draw and solver; not a number where it refuses so large a C."""
     fit, judge = table.split(seed)
-    frame = frames.frame(table.encoder, FACTS, None)
+    frame = frames.frame(table.encoder, table.facts, None)
     problem = objectives.Objective(weight, frame.norm, 2)
     try:
         plan = perturbation.calibrate(mechanism, problem, RELATION, len(frame.middle), epsilon, DELTA, TAU)
@@ -135,7 +129,7 @@ def objective_perturbation(mechanism: str, table: Census, epsilon: float, weight
 def output_perturbation(table: Census, epsilon: float, weight: float, seed: int) -> float:
     """The component's own sensitivity and noise on the solution of its objective."""
     fit, judge = table.split(seed)
-    problem = objectives.Objective(weight, encoding.norm_bound(FACTS), 2)
+    problem = objectives.Objective(weight, encoding.norm_bound(table.facts), 2)
     solved = objectives.solve(problem, np.zeros((1, table.rows.shape[1])), table.rows[fit], table.labels[fit])
     bound = objectives.sensitivity(problem, RELATION, TAU)
     mechanism = noise.calibrate("gaussian", bound, solved.size, epsilon, DELTA)
@@ -144,24 +138,17 @@ def output_perturbation(table: Census, epsilon: float, weight: float, seed: int)
 
 def without_noise(table: Census, _: float, weight: float, seed: int) -> float:
     fit, judge = table.split(seed)
-    problem = objectives.Objective(weight, encoding.norm_bound(FACTS), 2)
+    problem = objectives.Objective(weight, encoding.norm_bound(table.facts), 2)
     solved = objectives.solve(problem, np.zeros((1, table.rows.shape[1])), table.rows[fit], table.labels[fit])
     return _accuracy(table, judge, solved)
 
 
 def diffprivlib(table: Census, runs: Sequence[Run], centred: bool, versions: dict[str, str]) -> list[float]:
     """diffprivlib's logistic regression, in its own environment."""
-    frame = frames.frame(table.encoder, FACTS, None)
-    rows, norm = (frame.of(table.rows), frame.norm) if centred else (table.rows, encoding.norm_bound(FACTS))
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "census.npz"
-        np.savez(file, rows=rows, labels=table.labels)
-        request = {"file": str(file), "norm": norm, "runs": list(runs)}
-        command = [str(PEER), str(Path(__file__).with_name("_diffprivlib.py"))]
-        done = subprocess.run(command, input=json.dumps(request), capture_output=True, text=True, check=True)
-    answer = json.loads(done.stdout)
-    versions |= {name: text for name, text in answer["versions"].items() if name == "diffprivlib"}
-    return [float(x) for x in answer["accuracies"]]
+    frame = frames.frame(table.encoder, table.facts, None)
+    rows, norm = (frame.of(table.rows), frame.norm) if centred else (table.rows, encoding.norm_bound(table.facts))
+    found, versions["diffprivlib"] = _peer.scores(rows, table.labels, runs, model="logistic", norm=norm)
+    return found
 
 
 def _accuracy(table: Census, places: np.ndarray, weights: np.ndarray) -> float:

@@ -179,7 +179,7 @@ def test_release(given: argparse.Namespace, tmp_path: Path, relation: str) -> No
 def test_with_a_large_budget_it_is_least_squares(given: argparse.Namespace, tmp_path: Path) -> None:
     document = HOURS | {"private": PRIVATE | {"epsilon": 100.0}}
     put(tmp_path / "facts.json", document)
-    regress.main(changed(given, epsilon=100.0, ridge=1e-3))
+    regress.main(changed(given, epsilon=100.0))
     model, card = models.load_sklearn(given.model)
     facts, test = parse(document), paid(500, seed=1)
     table = tables.read(given.table, facts)

@@ -192,7 +192,7 @@ def test_a_part_of_delta(given: argparse.Namespace) -> None:
 
 
 @pytest.mark.parametrize(
-    ("label", "said"), [({"enum": ["<=50K", ">50K", "more"]}, "3 classes"), ({"type": "string"}, "no vocabulary")]
+    ("label", "said"), [({"enum": ["<=50K"]}, "follow its schema|no vocabulary"), ({"type": "string"}, "no vocabulary")]
 )
 def test_labels_that_are_refused(given: argparse.Namespace, tmp_path: Path, label: Any, said: str) -> None:
     document = json.loads(json.dumps(PEOPLE)) | {"private": PRIVATE, "positive": None}
@@ -200,6 +200,28 @@ def test_labels_that_are_refused(given: argparse.Namespace, tmp_path: Path, labe
     put(tmp_path / "facts.json", document)
     with pytest.raises(Refusal, match=said):
         train.main(given)
+
+
+@pytest.mark.parametrize("mechanism", ["gaussian", "laplace"])
+def test_several_classes_and_one_that_nobody_has(given: argparse.Namespace, tmp_path: Path, mechanism: str) -> None:
+    document = json.loads(json.dumps(PEOPLE)) | {"private": PRIVATE, "positive": None}
+    document["schema"]["properties"]["income"] = {"enum": ["low", "middle", "high", "highest"]}
+    put(tmp_path / "facts.json", document)
+    frame = people()
+    middle = np.where(frame["grade"] == 2, "middle", "low")
+    frame["income"] = np.where(frame["income"] == ">50K", "high", middle).astype(object)
+    frame.to_parquet(given.table)
+    train.main(changed(given, mechanism=mechanism, C=0.05, epsilon=2.0))
+    document = json.loads(given.release.read_text())
+    jsonschema.validate(document, RELEASE)
+    assert document["classes"] == ["high", "highest", "low", "middle"]
+    assert document["dimension"] == 4 * COLUMNS
+    assert document["parts"][0]["noise"]["sensitivity"] == pytest.approx(2 * math.sqrt(2) * NORM)
+    assert document["determinant"] == pytest.approx(3 * math.log(1 + 0.05 * NORM**2 / 4))
+    model, card = models.load_sklearn(given.model)
+    assert model[-1].coef_.shape == (4, COLUMNS)
+    assert model.predict_proba(frame[list(card.features)]).shape == (3000, 4)
+    assert np.mean(model.predict(frame[list(card.features)]) == frame["income"]) > 0.5
 
 
 @pytest.mark.slow

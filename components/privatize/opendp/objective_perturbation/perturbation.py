@@ -1,6 +1,6 @@
 """From a privacy loss to a perturbed objective: how much noise its linear term and its solution need, and the draw.
 
-The objective is that of `objective.py` with a random linear term, for two classes and rows x of norm at most R:
+The objective is that of `objective.py` with a random linear term, for rows x of norm at most R:
 
     F(w) = ½‖w‖² + C·( Σᵢ ℓ(w; xᵢ, yᵢ) + bᵀw )
 
@@ -21,7 +21,7 @@ from scipy.special import log_ndtr
 SHARE = 0.01
 """Part of ε and δ that pays for the solution being approximate; the linear term gets the rest."""
 ENOUGH = math.sqrt(3.0)
-"""Deviations from which on one long row's tail is above those of two shorter ones (lemma 2 of the proof)."""
+"""Standard deviations from which on one normal tail bounds two of the same variance together (case `replace_one`)."""
 
 
 class Plan(NamedTuple):
@@ -42,38 +42,38 @@ class Plan(NamedTuple):
 
 
 def calibrate(
-    mechanism: str, problem: Objective, neighbours: str, columns: int, epsilon: float, delta: float, tau: float
+    mechanism: str, problem: Objective, neighbours: str, size: int, epsilon: float, delta: float, tau: float
 ) -> Plan:
-    """The least noise with which the whole release is (ε, δ)-private; `laplace` is pure ε.
+    """The least noise with which the whole release of `size` weights is (ε, δ)-private; `laplace` is pure ε.
 
     Raises ValueError if no noise can do it: C is then too large for ε.
     """
-    if problem.classes != 2:
-        raise ValueError("objective perturbation is proven for two classes")
     spare = SHARE * epsilon, SHARE * delta
-    finish = noise.calibrate(mechanism, 2.0 * tau * (1.0 + SLACK), columns, *spare)
+    finish = noise.calibrate(mechanism, 2.0 * tau * (1.0 + SLACK), size, *spare)
     spent = epsilon - finish.epsilon, (delta - finish.delta if mechanism == "gaussian" else 0.0)
     norm = problem.norm * (1.0 + SLACK)
-    distance = FACTOR[neighbours] * norm
-    # f'' of the logistic loss is at most 1/4
-    volume = math.log1p(problem.C * norm**2 / 4.0) * (1.0 + SLACK)
+    distance = FACTOR[neighbours] * problem.lipschitz * norm * (1.0 + SLACK)
+    # the loss's second derivative in the scores: at most 1/4; for K classes of rank K - 1 and trace at most (K - 1)/K
+    rank, part = (1, 4) if problem.vectors == 1 else (problem.classes - 1, problem.classes)
+    volume = rank * math.log1p(problem.C * norm**2 / part) * (1.0 + SLACK)
     left = spent[0] - volume
     if not left > 0.0:
-        most = 4.0 * math.expm1(spent[0]) / norm**2
+        most = part * math.expm1(spent[0] / rank) / norm**2
         raise ValueError(
             f"C = {problem.C:g} is too large for epsilon = {epsilon:g}; C must stay below {most:.3g}, best far below"
         )
     if mechanism == "gaussian":
-        scale = _least(lambda sigma: tail(left, distance / sigma), spent[1], distance / left)
+        directions = (problem.classes - 1) ** int(FACTOR[neighbours])
+        scale = _least(lambda sigma: directions * tail(left, distance / sigma), spent[1], distance / left)
     else:
         scale = distance / left
     return Plan(mechanism, *spent, scale * (1.0 + SLACK), distance, volume, finish)
 
 
 def tail(epsilon: float, shift: float) -> float:
-    """δ of the linear term's Gaussian noise: a bound on E(1 - exp(ε - a²/2 - a|Z|))₊ over two rows, Z standard normal,
-    a = `shift` = distance/σ; 1 where the bound does not hold. It is twice the δ of the Gaussian mechanism (Balle and
-    Wang 2018)."""
+    """δ of the linear term's Gaussian noise for each direction in which rows can pull: E(1 - exp(ε - a²/2 - a|Z|))₊,
+    Z standard normal, a = `shift` = distance/σ; 1 where that is no bound for two rows. It is twice the δ of the
+    Gaussian mechanism (Balle and Wang 2018)."""
     upper, lower = epsilon / shift - shift / 2.0, epsilon / shift + shift / 2.0
     if upper < ENOUGH:
         return 1.0
@@ -81,15 +81,15 @@ def tail(epsilon: float, shift: float) -> float:
     return -2.0 * math.exp(first) * math.expm1(epsilon + float(log_ndtr(-lower)) - first)
 
 
-def draw(plan: Plan, columns: int) -> Array:
+def draw(plan: Plan, size: int) -> Array:
     """b, from OpenDP's Gaussian sampler alone. There is no seed, and every call draws anew.
 
     `laplace`: with Z in d dimensions and N in d + 1, both standard normal, s·‖N‖·Z has the density that falls as
     exp(-‖b‖/s): its length is s·Gamma(d), since χ_d·χ_{d+1} is a Gamma(d) variable.
     """
     if plan.mechanism == "gaussian":
-        return _normal(columns, plan.scale)
-    return np.asarray(plan.scale * np.linalg.norm(_normal(columns + 1, 1.0)) * _normal(columns, 1.0), dtype=np.float64)
+        return _normal(size, plan.scale)
+    return np.asarray(plan.scale * np.linalg.norm(_normal(size + 1, 1.0)) * _normal(size, 1.0), dtype=np.float64)
 
 
 def rounding(linear: Array) -> float:

@@ -44,7 +44,7 @@ def main(options: argparse.Namespace) -> None:
     facts = facts_of.load(options.facts)
     settings = Settings(options.epsilon, options.delta, options.C, options.max_norm, options.mechanism, options.tau)
     facts, private = check(facts, settings)
-    classes = two_classes(facts)
+    classes = classes_of(facts)
     table = tables.read(options.table, facts)
     rows.check(table, facts)
     given = encoding.features(table, facts)
@@ -53,24 +53,25 @@ def main(options: argparse.Namespace) -> None:
     encoder = encoding.encoder(given, facts, constant=True)
     frame = frames.frame(encoder, facts, settings.max_norm)
     problem = Objective(settings.C, frame.norm, len(classes))
-    columns = len(frame.middle)
+    shape = problem.vectors, len(frame.middle)
     try:
         plan = perturbation.calibrate(
             settings.mechanism,
             problem,
             private.neighbours,
-            columns,
+            math.prod(shape),
             settings.epsilon,
             budget.share(private, settings.delta),
             settings.tau,
         )
     except ValueError as error:
         raise Refusal(str(error)) from None
-    labels = np.asarray(target == classes[1], dtype=np.intp)
+    places = {name: place for place, name in enumerate(classes)}
+    labels = np.array([places[name] for name in target.tolist()], dtype=np.intp)
     encoded = frame.of(np.asarray(encoder.transform(given), dtype=np.float64))
     solution = solve(problem, plan, encoded, labels, settings.tau)
     weights = np.array(plan.finish.draw(solution.ravel().tolist())).reshape(solution.shape)
-    document = statement(facts, private, settings, problem, plan, columns, classes)
+    document = statement(facts, private, settings, problem, plan, math.prod(shape), classes)
 
     released = Pipeline([("encode", encoder), ("model", estimator(settings.C, classes, frame.back(weights)))])
     card = models.Card("classifier", classes, tuple(given.columns), COMPONENT)
@@ -100,21 +101,17 @@ def check(facts: Facts | None, settings: Settings) -> tuple[Facts, Private]:
     return facts, private
 
 
-def two_classes(facts: Facts) -> tuple[Any, ...]:
-    """The label's classes in scikit-learn's order. Raises Refusal unless the schema lists two."""
-    if facts.classes is None:
+def classes_of(facts: Facts) -> tuple[Any, ...]:
+    """The label's classes in scikit-learn's order. Raises Refusal unless the schema lists two or more."""
+    if facts.classes is None or len(facts.classes) < 2:
         raise Refusal(f"the label {facts.label!r} has no vocabulary in the schema: list its classes there with `enum`")
-    if len(facts.classes) != 2:
-        raise Refusal(
-            f"the label {facts.label!r} has {len(facts.classes)} classes, and the proof is for two; "
-            "opendp.output_perturbation releases a model of several"
-        )
     return tuple(sorted(facts.classes))
 
 
 def solve(problem: Objective, plan: Plan, encoded: Array, labels: np.ndarray, tau: float) -> Array:
     """A point within τ of the perturbed objective's solution. Raises Refusal, without figures, if it is not reached."""
-    linear = perturbation.draw(plan, encoded.shape[1]).reshape(1, -1)
+    shape = problem.vectors, encoded.shape[1]
+    linear = perturbation.draw(plan, math.prod(shape)).reshape(shape)
     found = objectives.solve(problem, np.zeros_like(linear), encoded, labels, linear)
     left = objectives.gradient_bound(problem, found, encoded, labels, linear)
     if not left + problem.C * perturbation.rounding(linear) <= tau:
@@ -138,7 +135,7 @@ def statement(
     settings: Settings,
     problem: Objective,
     plan: Plan,
-    columns: int,
+    size: int,
     classes: tuple[Any, ...],
 ) -> dict[str, Any]:
     """The content of release.json, all of it computed from the program and the schema."""
@@ -147,7 +144,7 @@ def statement(
     finish = {"norm": "L2" if gaussian else "L1", "sensitivity": plan.finish.distance, "scale": plan.finish.scale}
     losses = ((plan.epsilon, plan.delta, linear), (plan.finish.epsilon, plan.finish.delta, finish))
     parts = [
-        {"of": of, "dimension": columns, "loss": loss, "delta": delta, "noise": added}
+        {"of": of, "dimension": size, "loss": loss, "delta": delta, "noise": added}
         for of, (loss, delta, added) in zip(PARTS, losses, strict=True)
     ]
     return {
@@ -159,7 +156,7 @@ def statement(
         "neighbours": private.neighbours,
         "budget": {"epsilon": private.epsilon, "delta": private.delta},
         "of": "coefficients of an L2-regularised logistic regression, by objective perturbation",
-        "dimension": columns,
+        "dimension": size,
         "parts": parts,
         "determinant": plan.determinant,
         "C": problem.C,

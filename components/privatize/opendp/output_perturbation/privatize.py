@@ -27,7 +27,7 @@ LIBRARIES = ("opendp", "scikit-learn", "numpy", "scipy")
 
 
 class Settings(NamedTuple):
-    """What the program says: privacy loss, mechanism, τ (bound on the gradient at the given solution), δ if a part."""
+    """What the program says: privacy loss, mechanism, τ (the bound on the given solution's gradient), δ if a part."""
 
     epsilon: float
     mechanism: str

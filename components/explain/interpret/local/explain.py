@@ -99,7 +99,8 @@ def shap(answer: Any, codes: Coding, background: np.ndarray, rows: np.ndarray, o
 
     np.random.seed(options.seed)  # the library draws from the global generator
     explainer = ShapKernel(answer, background, **_typed(codes))
-    return _read(explainer.explain_local(rows, nsamples=options.samples, silent=True), codes)
+    # Without l1_reg = False it would keep the ten strongest columns alone.
+    return _read(explainer.explain_local(rows, nsamples=options.samples, l1_reg=False, silent=True), codes)
 
 
 def lime(answer: Any, codes: Coding, background: np.ndarray, rows: np.ndarray, options: Any) -> list[Contribution]:

@@ -144,9 +144,9 @@ def _comparison(found: dict[str, dict[str, list[Scores]]]) -> Comparison:
             (f"the machine's accuracy is no more than 0.005 below the trees' on {table}", gain.mean >= -0.005)
         )
     text = (
-        f"{FOLDS} folds, the same for all; mean and 95 % interval over folds, which overlap in their training rows, so the "
-        "interval is a rough one.\nDefaults of the component and of scikit-learn; the private machine replaces one row, "
-        f"δ = {PRIVATE['delta']:g}."
+        f"{FOLDS} folds, the same for all; mean and 95 % interval over folds, which overlap in their training rows, so "
+        "the interval is a rough one.\nDefaults of the component and of scikit-learn; the private machine replaces one "
+        f"row, δ = {PRIVATE['delta']:g}."
     )
     details = {
         "scores": {name: {table: list(map(list, s)) for table, s in by.items()} for name, by in found.items()},

@@ -1,0 +1,1 @@
+"""What explanations of models share: how a model is asked, how columns become numbers, figures and the page."""

@@ -86,6 +86,7 @@ def save_sklearn(pipeline: Any, path: Path | str, card: Card, frame: pd.DataFram
                 str(folder),
                 serialization_format="skops",
                 skops_trusted_types=sorted(held),
+                code_paths=code_paths(held),
                 signature=signature,
                 input_example=example,
                 pip_requirements=requirements(REQUIREMENTS),
@@ -95,6 +96,12 @@ def save_sklearn(pipeline: Any, path: Path | str, card: Card, frame: pd.DataFram
             raise Refusal(f"MLflow cannot save the model: {error.message}") from None
 
     write_folder(Path(path), fill)
+
+
+def code_paths(held: Sequence[str]) -> list[str] | None:
+    """This package, to be put beside a model that holds types of it: MLflow's own loader finds them nowhere else."""
+    package = Path(__file__).resolve().parent
+    return [str(package)] if any(name.split(".")[0] == package.name for name in held) else None
 
 
 def requirements(packages: Sequence[str]) -> list[str]:

@@ -15,7 +15,7 @@ import pytest
 from common import concentrated, rows, tables
 from common.entry import Refusal
 from common.facts import parse
-from component_steps import PEOPLE, PRIVATE, ROOT, compiled, module, put
+from component_steps import PEOPLE, PRIVATE, ROOT, compiled, mlp, module, put
 from mlp_lang.compiler import check_file, compile_file
 from mlp_lang.compiler.graph import FromInput
 from mlp_lang.dsl.diagnostics import Severity
@@ -405,3 +405,13 @@ def test_the_facts_of_what_is_released_are_not_private(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_program_loads(tmp_path: Path) -> None:
     compiled(program(tmp_path))
+
+
+@pytest.mark.slow
+def test_a_model_of_synthetic_rows_is_exported(tmp_path: Path) -> None:
+    """The whole way, with a stratified split of what was private."""
+    file = program(tmp_path)
+    people()[list(PEOPLE["schema"]["properties"])].to_csv(tmp_path / "people.csv", index=False)
+    done = mlp("run", file, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "people: epsilon 1.5 of 2, delta 1e-06 of 1e-06 spent" in done.stdout + done.stderr

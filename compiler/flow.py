@@ -79,7 +79,7 @@ class Flow:
             self._emitted(instance)
             for name, output in face.outputs.items():
                 if output.like:
-                    instance.facts[name] = self.of_input(instance, output.like)
+                    self._inherit(instance, name, output.like)
                 t = output.type
                 if isinstance(t, Port) and t.azure.endswith("_model"):
                     known = t.framework
@@ -93,6 +93,16 @@ class Flow:
                     self._column(instance, asked.name, asked.column_of)
                 elif asked.name in instance.bindings:
                     self._check_frameworks(instance, asked)
+
+    def _inherit(self, instance: Instance, port: str, like: str) -> None:
+        """The facts of a table like another; those of one that a release gives away say that it is not private."""
+        found = instance.facts[port] = self.of_input(instance, like)
+        rule = instance.interface.release if instance.interface is not None else None
+        if found is None or rule is None or port not in rule.outputs:
+            return
+        document: dict[str, Any] = dict(self.facts[found].document)
+        if document.get("private"):
+            self._know(instance, port, {**document, "private": None}, f"{instance.name}_{port}")
 
     def of_input(self, instance: Instance, name: str) -> str | None:
         """Name of the Facts of what flows into an input."""

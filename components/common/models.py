@@ -102,6 +102,7 @@ def save_sklearn(pipeline: Any, path: Path | str, card: Card, frame: pd.DataFram
                 str(folder),
                 serialization_format="skops",
                 skops_trusted_types=sorted(held),
+                code_paths=code_paths(held),
                 signature=signature,
                 input_example=example,
                 pip_requirements=requirements((*REQUIREMENTS, *(["interpret-core"] if INTERPRET & {*held} else []))),
@@ -160,6 +161,12 @@ def native_of(path: Path | str, framework: str) -> tuple[Path, Card]:
     if card.framework != framework or not (path / NATIVE).is_dir():
         raise Refusal(f"model {path} was not trained by a `{framework}` component of this library; give one that was")
     return path / NATIVE, card
+
+
+def code_paths(held: Sequence[str]) -> list[str] | None:
+    """This package, to be put beside a model that holds types of it: MLflow's own loader finds them nowhere else."""
+    package = Path(__file__).resolve().parent
+    return [str(package)] if any(name.split(".")[0] == package.name for name in held) else None
 
 
 def requirements(packages: Sequence[str]) -> list[str]:

@@ -2,6 +2,9 @@
 
 import argparse
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +169,25 @@ def test_thresholds_answer_for_groups_that_were_not_there(tmp_path: Path) -> Non
     loaded = models.load(mitigated(tmp_path / "b", gone, frame, method="threshold_optimizer"))
     groups = frame["sex"].fillna("missing")
     assert gap(loaded.predict(frame[list(loaded.card.features)]) == ">50K", groups) < 0.08
+
+
+@pytest.mark.slow
+def test_mlflows_own_loader_needs_neither_fairlearn_nor_our_folders(tmp_path: Path) -> None:
+    """What the classes of ours are made of lies beside the model, as for no-code deployments; ours never imports it."""
+    mitigated(tmp_path, method="threshold_optimizer")
+    people(50, seed=2).to_parquet(tmp_path / "rows.parquet")
+    script = (
+        "import sys, mlflow.pyfunc, pandas; sys.modules['fairlearn'] = None; "
+        "print(*mlflow.pyfunc.load_model('model').predict(pandas.read_parquet('rows.parquet')), sep='\\n')"
+    )
+    variables = {k: v for k, v in os.environ.items() if k != "PYTHONPATH" and not k.startswith("MLFLOW")}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=variables, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    loaded = models.load(tmp_path / "model")
+    expected = loaded.predict(pd.read_parquet(tmp_path / "rows.parquet")[list(loaded.card.features)])
+    assert done.stdout.split() == list(expected)
 
 
 def test_a_grid_gives_a_plain_estimator(tmp_path: Path) -> None:

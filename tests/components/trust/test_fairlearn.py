@@ -9,6 +9,7 @@ import fairlearn.metrics as theirs
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from trust_steps import FAIRLEARN, Folder, people, script, train
 
 
@@ -116,6 +117,23 @@ def assess(folder: Folder, out: Folder, /, **arguments: Any) -> Any:
         "report": out / "report",
     } | {name.replace("_", "-"): value for name, value in arguments.items()}
     return script(FAIRLEARN, "assess.py", *(x for k, v in given.items() if v is not None for x in (f"--{k}", v)))
+
+
+def test_a_baseline_is_judged_on_the_same_rows(trained: Folder, here: Folder) -> None:
+    """Metrics with a baseline's beside them; the names are those that gates may use."""
+    named = yaml.safe_load((FAIRLEARN / "component.yml").read_text(encoding="utf-8"))["mlp"]["metrics"]
+    condition = ["<=", ["metric", "accuracy"], ["metric", "baseline_accuracy"]]
+    text = "accuracy <= baseline_accuracy"
+    wanted = json.dumps([{"hard": True, "text": text, "span": "x.mlp:3:5", "condition": condition}])
+    done = assess(trained, here, baseline=trained / "plain", gates=wanted)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((here / "metrics.json").read_text())["metrics"]
+    assert sorted(found) == sorted(named)
+    for name in (name for name in named if name.startswith("baseline_")):
+        assert found[name] == found[name.removeprefix("baseline_")]
+    other = Folder(here / "other")
+    assert assess(trained, other).returncode == 0
+    assert json.loads((other / "metrics.json").read_text())["metrics"]["baseline_accuracy"] is None
 
 
 def test_the_step(trained: Folder, here: Folder) -> None:

@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 import opendp.prelude as dp
+from common import concentrated
 from queries import Integers, Query
 
 MECHANISMS = ("laplace", "gaussian")
@@ -45,32 +46,15 @@ class Noisy(NamedTuple):
 
 
 def budget(mechanism: str, epsilon: float, delta: float) -> Budget:
-    """The total of (ε, δ): ε itself, or the largest ρ of which OpenDP certifies (ε, δ) (Canonne, Kamath and Steinke
-    2020). Raises ValueError if there is none."""
+    """The total of (ε, δ): ε itself, or the largest ρ of which OpenDP certifies (ε, δ). Raises ValueError if there is
+    none."""
     if not (math.isfinite(epsilon) and epsilon > 0.0):
         raise ValueError(f"epsilon must be positive and finite, found {epsilon}")
     if mechanism == "laplace":
         return Budget(mechanism, epsilon, 0.0, epsilon)
     if mechanism != "gaussian":
         raise ValueError(f"mechanism {mechanism!r} is none of {', '.join(MECHANISMS)}")
-    if not 0.0 < delta < 1.0:
-        raise ValueError(f"the Gaussian mechanism needs a delta between 0 and 1, found {delta}")
-    space = dp.atom_domain(T=float, nan=False), dp.absolute_distance(T=float)
-
-    def make(scale: float) -> Any:
-        return dp.c.make_fix_delta(dp.c.make_zCDP_to_approxDP(dp.m.make_gaussian(*space, scale=scale)), delta=delta)
-
-    # Bun and Steinke (2016), Proposition 1.3, solved for the scale; OpenDP's own conversion needs a little less
-    tail = math.log(1.0 / delta)
-    loose = (math.sqrt(tail + epsilon) + math.sqrt(tail)) / (math.sqrt(2.0) * epsilon)
-    for depth in (4.0, 64.0, 1024.0):
-        try:
-            scale = dp.binary_search_param(make, d_in=1.0, d_out=(epsilon, delta), bounds=(loose / depth, loose * 2.0))
-            if make(scale).check(1.0, (epsilon, delta)):
-                return Budget(mechanism, epsilon, delta, dp.m.make_gaussian(*space, scale=scale).map(1.0))
-        except (dp.OpenDPException, ValueError):
-            continue
-    raise ValueError(f"OpenDP certifies no noise for epsilon = {epsilon:g}, delta = {delta:g}")
+    return Budget(mechanism, epsilon, delta, concentrated.total(epsilon, delta))
 
 
 def calibrate(spent: Budget, asked: Sequence[tuple[Query, bool]]) -> list[Noisy]:

@@ -1,6 +1,8 @@
 """The private trainings as steps: what they write and state, that rows do not show, what is refused, what compiles."""
 
 import json
+import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,16 @@ def people(rows: int, seed: int, income: str | None = None) -> pd.DataFrame:
     )
 
 
+def content(file: Path) -> Any:
+    """A file's bytes; of a skops file its members without the places in memory that its parts are known by."""
+    if file.suffix != ".skops":
+        return file.read_bytes()
+    with zipfile.ZipFile(file) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    text = re.sub(r'"(__id__|file)": ("[^"]*"|\d+)', "", members.pop("schema.json").decode())
+    return text, sorted(members.values())
+
+
 @pytest.mark.slow
 def test_two_tables_that_share_the_schema_alone_give_the_same_but_for_the_weights(tmp_path: Path, step: Step) -> None:
     """More rows, other values, one class only: nothing but the noisy weights may differ."""
@@ -50,7 +62,7 @@ def test_two_tables_that_share_the_schema_alone_give_the_same_but_for_the_weight
     assert told[0] == told[1]
     first, second = ({k for k in files if "tfevents" not in k} for files in found)
     assert first == second
-    same = {name for name in first if found[0][name].read_bytes() == found[1][name].read_bytes()}
+    same = {name for name in first if content(found[0][name]) == content(found[1][name])}
     assert first - same - {"t.parquet", "model/MLmodel"} == {"model/model.onnx", "model/native/weights.safetensors"}
     marks = ("model_uuid", "utc_time_created", "model_size_bytes", "model_id")
     lines = [

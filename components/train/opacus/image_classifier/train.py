@@ -17,7 +17,8 @@ def main(options: argparse.Namespace) -> None:
     classes = images.vocabulary(facts) or ()
     training.deterministic(options.seed)
     network, shape = made(options, len(classes))
-    freeze = frozen(options, network)
+    # all of a backbone by default, for noise grows with what learns
+    freeze = 0 if options.backbone is None else architectures.frozen(options.freeze, network)
     rows = pictures.read(options.images, images.listing(options.images, facts), shape, classes)
     taken = (shape.height, shape.width, shape.channels)
     card = models.Card("image_classifier", classes, (), "opacus.image_classifier", "torch", taken)
@@ -52,22 +53,6 @@ def made(options: argparse.Namespace, classes: int) -> tuple[Network, Shape]:
         }
     )
     return network, shape
-
-
-def frozen(options: argparse.Namespace, network: Network) -> int:
-    """How many stages of the backbone stay as they are; all by default, for noise grows with what learns."""
-    stages = len(network.stages)
-    if options.backbone is None:
-        return 0
-    count = {"all": stages, "none": 0}.get(options.freeze)
-    if count is None:
-        try:
-            count = int(options.freeze)
-        except ValueError:
-            raise Refusal(f"freeze must be all, none or a number of stages, found {options.freeze!r}") from None
-    if not 0 <= count <= stages:
-        raise Refusal(f"freeze = {count}, and the network has {stages} stages")
-    return count
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ def parser(text: str) -> argparse.ArgumentParser:
     arguments = entry.parser(text)
     arguments.add_argument("--facts", type=Path)
     arguments.add_argument("--epsilon", type=float, required=True)
+    arguments.add_argument("--delta", type=float)
     arguments.add_argument("--expected-rows", type=int, required=True)
     arguments.add_argument("--noise-multiplier", type=float)
     arguments.add_argument("--accountant", choices=tuple(accounting.ACCOUNTANTS), default="prv")
@@ -59,7 +60,7 @@ def opened(options: argparse.Namespace) -> tuple[Facts, Private, tuple[Any, ...]
 
     Raises Refusal for a loss beyond the budget, settings out of range, and a label without a vocabulary.
     """
-    facts, private = budget.private(facts_of.load(options.facts), options.epsilon, "Gaussian")
+    facts, private = budget.private(facts_of.load(options.facts), options.epsilon, "Gaussian", options.delta)
     if facts.classes is None or len(facts.classes) < 2:
         raise Refusal(f"the label {facts.label!r} has no vocabulary in the schema: list its classes there with `enum`")
     for name in ("expected_rows", "epochs", "batch_size", "physical_batch_size"):
@@ -73,7 +74,8 @@ def opened(options: argparse.Namespace) -> tuple[Facts, Private, tuple[Any, ...]
         raise Refusal(f"batch_size = {options.batch_size} exceeds expected_rows = {options.expected_rows}; lower it")
     rate = options.batch_size / options.expected_rows
     steps = max(1, round(options.epochs / rate))
-    question = Question(options.epsilon, private.delta, private.neighbours, rate, steps, options.accountant)
+    delta = budget.share(private, options.delta)
+    question = Question(options.epsilon, delta, private.neighbours, rate, steps, options.accountant)
     return facts, private, tuple(facts.classes), accounting.account(question, options.noise_multiplier)
 
 

@@ -83,14 +83,8 @@ def made(options: argparse.Namespace, backbone: Network | None, shape: Shape, cl
 
 
 def frozen(word: str, network: Network, has_backbone: bool) -> int:
-    """How many stages `all`, `none` or a number means. Raises Refusal for more than there are, or for new ones."""
-    stages = len(network.stages)
-    try:
-        count = {"all": stages, "none": 0}[word] if word in ("all", "none") else int(word)
-    except ValueError:
-        raise Refusal(f"freeze must be all, none or a number of stages, found {word!r}") from None
-    if not 0 <= count <= stages:
-        raise Refusal(f"freeze = {count}, and the network has {stages} stages")
+    """How many stages keep their weights. Raises Refusal for new ones, which would never learn anything."""
+    count = architectures.frozen(word, network)
     if count and not has_backbone:
         raise Refusal("freeze keeps what a backbone has learnt; give `backbone`, or leave freeze out")
     return count

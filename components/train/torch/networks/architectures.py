@@ -177,3 +177,15 @@ def with_head(backbone: Network, outputs: int, dropout: float) -> Network:
     kept = {name: value for name, value in backbone.state_dict().items() if not name.startswith("head.")}
     network.load_state_dict(kept, strict=False)
     return network
+
+
+def frozen(word: str, network: Network) -> int:
+    """How many stages `all`, `none` or a number means. Raises Refusal for more than there are."""
+    stages, word = len(network.stages), word.strip('"')  # of a type with alternatives, text comes as JSON
+    try:
+        count = {"all": stages, "none": 0}[word] if word in ("all", "none") else int(word)
+    except ValueError:
+        raise Refusal(f"freeze must be all, none or a number of stages, found {word!r}") from None
+    if not 0 <= count <= stages:
+        raise Refusal(f"freeze = {count}, and the network has {stages} stages")
+    return count

@@ -86,7 +86,7 @@ def class_weights(text: str | None, classes: Sequence[Any], counts: Sequence[int
     """A weight a class: none, `balanced` (rows / (classes × rows of the class)), or a JSON object by class."""
     if text is None:
         return None
-    if text == "balanced":
+    if text.strip('"') == "balanced":  # of a type with alternatives, text comes as JSON
         rows = sum(counts)
         return torch.tensor([rows / (len(counts) * n) if n else 1.0 for n in counts], dtype=torch.float32)
     given = entry.value(text)

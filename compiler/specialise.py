@@ -75,7 +75,8 @@ class Specialiser:
             azure_name=f"{face.name.replace('.', '_').lower()}",
             display_name=f"Train {member}",
             inputs=tuple(
-                p._replace(default=None, has_default=False, optional=p.optional and p.name == "facts") for p in inputs
+                p._replace(default=None, has_default=False, optional=p.optional and not face.inputs[p.name].hyper)
+                for p in inputs
             ),
             command=command,
         )

@@ -45,8 +45,10 @@ def main(options: argparse.Namespace) -> None:
     pipeline = Pipeline([("encode", encode), ("model", estimator)])
     classes = tuple(estimator.classes_.tolist()) if description["task"] == "classifier" else None
     card = models.Card(description["task"], classes, tuple(frame.columns), f"sklearn.{options.estimator}")
-    models.save_sklearn(pipeline, options.model, card, frame, facts)
     figures = {"training_rows": len(frame), "training_seconds": seconds, **score(estimator, encoded, truth)}
+    if options.validation is not None:
+        figures["validation_score"] = validated(pipeline, options.validation, list(frame.columns), facts)
+    models.save_sklearn(pipeline, options.model, card, frame, facts)
     for name, value in figures.items():
         print(f"{name} = {value:.6g}")
     with tracking.run() as log:
@@ -188,10 +190,23 @@ def score(estimator: Any, encoded: np.ndarray, truth: np.ndarray | None) -> dict
     return {"training_score": float(estimator.score(encoded, truth))}
 
 
+def validated(pipeline: Pipeline, path: Path, columns: list[str], facts: Facts | None) -> float:
+    """The estimator's own score (accuracy, R²) on rows that it has not seen. Raises Refusal for a clusterer."""
+    held = tables.read(path, facts)
+    rows.check(held, facts)
+    absent = [name for name in columns if name not in held.columns]
+    if absent:
+        raise entry.Refusal(f"validation lacks the column {absent[0]!r}, which the model was trained on")
+    if not hasattr(pipeline, "score") or facts is None or facts.label is None:
+        raise entry.Refusal("only what predicts a label can be validated; leave out validation")
+    return float(pipeline.score(held[columns], encoding.target(held, facts).to_numpy()))
+
+
 if __name__ == "__main__":
     arguments = entry.parser("Train a scikit-learn estimator.")
     arguments.add_argument("--estimator", required=True)
     arguments.add_argument("--table", type=Path, required=True)
+    arguments.add_argument("--validation", type=Path)
     arguments.add_argument("--facts", type=Path)
     arguments.add_argument("--string", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
     arguments.add_argument("--json", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))

@@ -259,7 +259,7 @@ if __name__ == "__main__":
     arguments.add_argument("--bin-budget", type=float, default=0.1)
     arguments.add_argument("--max-bins", type=int, default=32)
     arguments.add_argument("--max-rounds", type=int, default=300)
-    arguments.add_argument("--learning-rate", type=float, default=0.01)
+    arguments.add_argument("--learning-rate", type=float, default=0.05)
     arguments.add_argument("--max-leaves", type=int, default=3)
     arguments.add_argument("--features", default="[]")
     arguments.add_argument("--model", type=Path, required=True)

@@ -72,7 +72,18 @@ def test_torch_as_backend_gives_the_same_kind_of_model(tmp_path: Path, step: Ste
 
 def test_pictures_are_classified_and_a_backbone_is_taken_over(tmp_path: Path, step: Step) -> None:
     bars(tmp_path / "first", ("a", "b"))
-    augmented = ("--shift", 0.05, "--rotate", 5, "--flip", "true", "--class-weights", "balanced", "--precision", "bf16")
+    augmented = (
+        "--shift",
+        0.05,
+        "--rotate",
+        5,
+        "--flip",
+        "true",
+        "--class-weights",
+        '"balanced"',
+        "--precision",
+        "bf16",
+    )
     trained(step, IMAGES, "--images", "first", "--epochs", 8, *SMALL, *augmented, *outputs("base"))
     assert accuracy(tmp_path / "base/model", tmp_path / "first") > 0.9
     assert models.load(tmp_path / "base/model").card.image == (8, 8, 1)

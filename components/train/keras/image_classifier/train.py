@@ -54,20 +54,18 @@ def main(options: argparse.Namespace) -> None:
 
 def layers_of(options: argparse.Namespace) -> int | None:
     """How many of the body's last layers learn, None for all. Raises Refusal where there is nothing to keep."""
-    if options.fine_tune != "all" and options.backbone is None and options.weights is None:
+    if settings.word(options.fine_tune) != "all" and options.backbone is None and options.weights is None:
         raise Refusal("fine_tune keeps what layers have learnt before; give `backbone` or `weights`, or leave it out")
     if options.weights is not None and options.application is None:
         raise Refusal("weights are those of an application; say which by `application`")
     if options.backbone is not None and options.application is not None:
         raise Refusal("a network is of an application or of a backbone; give one of them")
-    try:
-        return (
-            {"all": None, "none": 0}[options.fine_tune]
-            if options.fine_tune in ("all", "none")
-            else int(options.fine_tune)
-        )
-    except ValueError:
-        raise Refusal(f"fine_tune must be all, none or a number of layers, found {options.fine_tune!r}") from None
+    told = settings.word(options.fine_tune)
+    if told in ("all", "none"):
+        return None if told == "all" else 0
+    if not told.isdecimal():
+        raise Refusal(f"fine_tune must be all, none or a number of layers, found {told!r}")
+    return int(told)
 
 
 def made(options: argparse.Namespace, shape: Shape, classes: int, policy: str) -> "tuple[keras.Model, dict[str, Any]]":

@@ -85,6 +85,12 @@ def factor(schedule: str, done: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * min(1.0, done))) if schedule == "cosine" else 1.0
 
 
+def word(text: str) -> str:
+    """A word that a program gives beside other types comes as JSON, in quotes; at a command line it is bare."""
+    found = entry.value(text) if text.startswith('"') else text
+    return str(found)
+
+
 def numbers(text: str, name: str) -> list[int]:
     """A list of positive whole numbers in JSON: widths of layers."""
     found = entry.value(text)
@@ -98,7 +104,7 @@ def class_weights(text: str | None, classes: Sequence[Any], targets: np.ndarray)
     weights = np.ones(len(classes), dtype=np.float32)
     if text is None:
         return weights
-    if text == "balanced":
+    if word(text) == "balanced":
         counts = np.bincount(targets, minlength=len(classes))
         return np.where(counts > 0, len(targets) / (len(classes) * np.maximum(counts, 1)), 1.0).astype(np.float32)
     given = entry.value(text)

@@ -21,7 +21,7 @@ Arrays = Mapping[str, Sequence[np.ndarray]]
 
 def save(folder: Path, epoch: int, arrays: Arrays, numbers: dict[str, Any]) -> None:
     """Write the state after an epoch below a folder, and remove older ones."""
-    flat = {f"{kind}.{place}": np.ascontiguousarray(x) for kind, some in arrays.items() for place, x in enumerate(some)}
+    flat = {f"{kind}.{place}": np.array(x, order="C") for kind, some in arrays.items() for place, x in enumerate(some)}
 
     def fill(target: Path) -> None:
         save_file(flat, target / ARRAYS)

@@ -1,0 +1,1 @@
+"""What the trainings of Keras and TensorFlow share. `start` goes first, before Keras loads: it chooses the backend."""

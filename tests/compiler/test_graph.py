@@ -73,7 +73,7 @@ def test_a_family_gives_each_use_a_component_with_what_is_set(bench: Bench) -> N
     )  # fmt: skip
     found = nodes(bench.graph(text))
     svm = found["svm"].component
-    assert [p.name for p in svm.inputs] == ["table", "facts", "gamma", "class_weight"]
+    assert [p.name for p in svm.inputs] == ["table", "validation", "facts", "gamma", "class_weight"]
     assert "--estimator SVC" in svm.command
     assert svm.command.endswith("--json gamma '${{inputs.gamma}}' --json class_weight '${{inputs.class_weight}}'")
     assert {p.name: p.encoding for p in svm.inputs}["gamma"] == "json"

@@ -12,18 +12,18 @@ class Place(NamedTuple):
     """This worker's strategy, its number, and whether it is the one that writes and logs."""
 
     strategy: tf.distribute.Strategy
-    index: int
+    number: int
     workers: int
 
     @property
     def chief(self) -> bool:
-        return self.index == 0
+        return self.number == 0
 
     @property
     def replicas(self) -> range:
         """The numbers of this worker's replicas among all."""
         each = self.strategy.num_replicas_in_sync // self.workers
-        return range(self.index * each, (self.index + 1) * each)
+        return range(self.number * each, (self.number + 1) * each)
 
     def wait(self) -> None:
         """Until every worker has come here: TensorFlow takes one that ends early for one that crashed."""

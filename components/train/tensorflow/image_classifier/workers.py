@@ -29,7 +29,11 @@ class Place(NamedTuple):
         """Until every worker has come here: TensorFlow takes one that ends early for one that crashed."""
         if self.workers > 1:
             add = tf.distribute.ReduceOp.SUM
-            self.strategy.run(lambda: tf.distribute.get_replica_context().all_reduce(add, tf.constant(1.0)))
+
+            def count() -> tf.Tensor:
+                return tf.distribute.get_replica_context().all_reduce(add, tf.constant(1.0))
+
+            tf.function(lambda: self.strategy.run(count))()
 
 
 def place() -> Place:

@@ -43,7 +43,7 @@ def main(options: argparse.Namespace) -> None:
     from learning import architectures, loop, saving, session
 
     architectures.tune(network, last)
-    card = models.Card("image_classifier", classes, (), "keras.image_classifier", "keras", tuple(shape))
+    card = models.Card("image_classifier", classes, (), "keras.image_classifier", "keras", (*shape,))
     plan = loop.Plan(training, validation, weights, chosen, description, options.checkpoint, options.resume)
 
     def save(trained: "keras.Model") -> None:

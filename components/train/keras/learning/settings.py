@@ -59,9 +59,8 @@ def add(arguments: argparse.ArgumentParser) -> None:
 
 def of(options: argparse.Namespace) -> Settings:
     """The settings that the options name. Raises Refusal for one out of its range."""
-    found = Settings(
-        *(getattr(options, name) for name in Settings._fields[:11]), getattr(options, "precision", "float32")
-    )
+    found = Settings(*(getattr(options, name) for name in Settings._fields[:11]))
+    found = found._replace(precision=getattr(options, "precision", found.precision))
     least = {"epochs": 1, "batch_size": 1, "patience": 0, "seed": 0}
     for name, low in least.items():
         if getattr(found, name) < low:

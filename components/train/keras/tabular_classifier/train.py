@@ -2,10 +2,14 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from common import entry, models
 from common import facts as facts_of
 from learning import rows, settings, start
+
+if TYPE_CHECKING:
+    import keras
 
 
 def main(options: argparse.Namespace) -> None:
@@ -37,7 +41,7 @@ def main(options: argparse.Namespace) -> None:
     card = models.Card("classifier", classes, tuple(read.frame.columns), "keras.tabular_classifier", "keras")
     plan = loop.Plan(training, validation, weights, chosen, description, options.checkpoint, options.resume)
 
-    def save(network: "saving.keras.Model") -> None:
+    def save(network: "keras.Model") -> None:
         saving.table(network, description, options.model, card, read.frame, facts, read.encode)
 
     session.train(options, architectures.build(description, None, options.seed), plan, save)

@@ -83,7 +83,7 @@ def _learner(network: keras.Model, optimizer: keras.Optimizer, plan: Plan) -> An
         optimizer.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
         return loss
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
     def step(*batch: Any) -> tf.Tensor:
         return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(part, args=batch), axis=None)
 

@@ -62,7 +62,7 @@ def main(options: argparse.Namespace) -> None:
         descent.fit(network, optimizer, plan, None)
         place.wait()
         return
-    card = models.Card("image_classifier", classes, (), "tensorflow.image_classifier", "tensorflow", tuple(shape))
+    card = models.Card("image_classifier", classes, (), "tensorflow.image_classifier", "tensorflow", (*shape,))
     with tracking.run() as log:
         described = {f"network_{name}": x for name, x in description.items()}
         log.parameters({**chosen._asdict(), **described, "workers": place.workers})

@@ -12,24 +12,28 @@ class Place(NamedTuple):
     """This worker's strategy, its number, and whether it is the one that writes and logs."""
 
     strategy: tf.distribute.Strategy
-    index: int
+    number: int
     workers: int
 
     @property
     def chief(self) -> bool:
-        return self.index == 0
+        return self.number == 0
 
     @property
     def replicas(self) -> range:
         """The numbers of this worker's replicas among all."""
         each = self.strategy.num_replicas_in_sync // self.workers
-        return range(self.index * each, (self.index + 1) * each)
+        return range(self.number * each, (self.number + 1) * each)
 
     def wait(self) -> None:
         """Until every worker has come here: TensorFlow takes one that ends early for one that crashed."""
         if self.workers > 1:
             add = tf.distribute.ReduceOp.SUM
-            self.strategy.run(lambda: tf.distribute.get_replica_context().all_reduce(add, tf.constant(1.0)))
+
+            def count() -> tf.Tensor:
+                return tf.distribute.get_replica_context().all_reduce(add, tf.constant(1.0))
+
+            tf.function(lambda: self.strategy.run(count))()
 
 
 def place() -> Place:

@@ -17,7 +17,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # small problems, one after the o
 HERE = Path(__file__).resolve().parent
 NAMES = sorted(file.stem for file in (HERE / "comparisons").glob("*.py") if not file.stem.startswith("_"))
 COMPONENTS = HERE.parents[1] / "components"
-FOLDERS = ("", "privatize/opendp/output_perturbation", "privatize/opendp/objective_perturbation")
+FOLDERS = (
+    *("", "privatize/opendp/output_perturbation", "privatize/opendp/objective_perturbation"),
+    *("train/torch", "train/opacus"),
+)
 HEAD = "# Quality beside others\nWritten by `make bench-quality`; README.md says how to read it.\n"
 
 

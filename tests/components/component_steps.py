@@ -1,14 +1,18 @@
 """Paths, small tables with facts, ways to run a component's script as a process and a program as a user would."""
 
+import contextlib
 import importlib.util
+import io
 import json
 import os
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 import yaml
 from mlp_lang.compiler import compile_file
@@ -75,6 +79,24 @@ def runs_in(folder: Path) -> Step:
         )
 
     return run
+
+
+def here(folder: Path, script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Runs a script in this very process, whose imports of large frameworks it shares; what it needs is on the path."""
+    told, wrong = io.StringIO(), io.StringIO()
+    code: Any = 0
+    words = [script, *map(str, arguments)]
+    with (
+        contextlib.chdir(folder),
+        patch.object(sys, "argv", words),
+        contextlib.redirect_stdout(told),
+        contextlib.redirect_stderr(wrong),
+    ):
+        try:
+            runpy.run_path(str(COMPONENTS / script), run_name="__main__")
+        except SystemExit as ended:
+            code = ended.code or 0
+    return subprocess.CompletedProcess(words, code, told.getvalue(), wrong.getvalue())
 
 
 def refused(done: subprocess.CompletedProcess[str]) -> str:

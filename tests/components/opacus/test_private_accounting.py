@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from opacus_steps import PATH  # noqa: F401 - puts `private_sgd` where it can be imported
+from opacus_steps import COMPONENTS  # noqa: F401 - puts `private_sgd` where it can be imported
 from scipy.integrate import quad
 from scipy.optimize import brentq
 from scipy.special import gammaln, logsumexp

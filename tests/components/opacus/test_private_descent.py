@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from opacus_steps import PATH  # noqa: F401 - puts `private_sgd` where it can be imported
+from opacus_steps import COMPONENTS  # noqa: F401 - puts `private_sgd` where it can be imported
 
 pytestmark = pytest.mark.slow
 BATCH, RATE, CLIP = 10, 0.5, 0.3
@@ -34,7 +34,7 @@ def trained(data: Any, noise: float, sample_rate: float = 1.0, steps: int = 1, p
 
     net = network()
     before = flat(net)
-    settings = descent.Settings(BATCH, physical, RATE, "sgd", "constant", CLIP, **more)
+    settings = descent.Settings(BATCH, physical, RATE, "sgd", 0.0, "constant", CLIP, **more)
     account = Account(1.0, 1e-5, noise, sample_rate, steps, "rdp")
     descent.train(net, data, account, settings, torch.device("cpu"), lambda _: None)
     return flat(net), before
@@ -114,7 +114,7 @@ def test_a_network_that_mixes_rows_is_refused() -> None:
     from private_sgd.accounting import Account
 
     description = {"kind": "mlp", "inputs": 4, "outputs": 3, "hidden": [5], "dropout": 0.0, "norm": "batch"}
-    settings = descent.Settings(BATCH, 5, RATE, "sgd", "constant", CLIP)
+    settings = descent.Settings(BATCH, 5, RATE, "sgd", 0.0, "constant", CLIP)
     with pytest.raises(Refusal, match="norm = group"):
         account = Account(1.0, 1e-5, 1.0, 1.0, 1, "rdp")
         net = architectures.build(description)

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from common import models
-from component_steps import ROOT, Step, compiled, put, refused, succeeded
+from component_steps import ROOT, compiled, here, put, refused, succeeded
 from mlp_lang.compiler import check_file
 from mlp_lang.dsl.diagnostics import Severity
-from opacus_steps import CLASSIFIER, IMAGES, PATH, private
+from opacus_steps import CLASSIFIER, IMAGES, private
 
 TRAINING = ("--epsilon", 2, "--expected-rows", 400, "--batch-size", 100, "--epochs", 4, "--accountant", "rdp")
 OUTPUTS = ("--model", "model", "--release", "release.json", "--events", "events")
@@ -48,7 +48,7 @@ def content(file: Path) -> Any:
 
 
 @pytest.mark.slow
-def test_two_tables_that_share_the_schema_alone_give_the_same_but_for_the_weights(tmp_path: Path, step: Step) -> None:
+def test_two_tables_that_share_the_schema_alone_give_the_same_but_for_the_weights(tmp_path: Path) -> None:
     """More rows, other values, one class only: nothing but the noisy weights may differ."""
     facts = put(tmp_path / "facts.json", private())
     told, found = [], []
@@ -56,7 +56,7 @@ def test_two_tables_that_share_the_schema_alone_give_the_same_but_for_the_weight
         (tmp_path / name).mkdir()
         table.to_parquet(tmp_path / name / "t.parquet")
         outputs = [f"{name}/{word}" if not word.startswith("--") else word for word in OUTPUTS]
-        done = step(CLASSIFIER, "--table", f"{name}/t.parquet", "--facts", facts, *TRAINING, *outputs, PYTHONPATH=PATH)
+        done = here(tmp_path, CLASSIFIER, "--table", f"{name}/t.parquet", "--facts", facts, *TRAINING, *outputs)
         told.append(succeeded(done))
         found.append({str(f.relative_to(tmp_path / name)): f for f in (tmp_path / name).rglob("*") if f.is_file()})
     assert told[0] == told[1]
@@ -84,7 +84,7 @@ def test_two_tables_that_share_the_schema_alone_give_the_same_but_for_the_weight
 
 
 @pytest.mark.slow
-def test_a_head_is_trained_privately_on_a_public_backbone(tmp_path: Path, step: Step) -> None:
+def test_a_head_is_trained_privately_on_a_public_backbone(tmp_path: Path) -> None:
     from safetensors.numpy import load_file
 
     schema = {"type": "object", "properties": {"kind": {"enum": ["dark", "light"]}}, "required": ["kind"]}
@@ -96,10 +96,10 @@ def test_a_head_is_trained_privately_on_a_public_backbone(tmp_path: Path, step: 
     backbone = ("--images", "pictures", "--facts", public, "--architecture", "convnet", "--norm", "group")
     small = ("--width", "4", "--depth", "2", "--epochs", "2", "--validation-fraction", "0")
     written = ("--model", "backbone", "--checkpoint", "checkpoint", "--events", "seen")
-    succeeded(step("train/torch/image_classifier/train.py", *backbone, *small, *written, PYTHONPATH=PATH))
+    succeeded(here(tmp_path, "train/torch/image_classifier/train.py", *backbone, *small, *written))
     training = ("--epsilon", 8, "--expected-rows", 80, "--batch-size", 40, "--epochs", 10, "--accountant", "rdp")
     given = ("--images", "pictures", "--facts", facts, *training)
-    succeeded(step(IMAGES, *given, "--backbone", "backbone", *OUTPUTS, PYTHONPATH=PATH))
+    succeeded(here(tmp_path, IMAGES, *given, "--backbone", "backbone", *OUTPUTS))
 
     before, after = (load_file(tmp_path / f"{name}/native/weights.safetensors") for name in ("backbone", "model"))
     assert {name for name in before if not np.array_equal(before[name], after[name])} == {"head.weight", "head.bias"}
@@ -107,7 +107,7 @@ def test_a_head_is_trained_privately_on_a_public_backbone(tmp_path: Path, step: 
     assert release["dimension"] == 8 * 2 + 2
     assert release["steps"]["accounted_for"] == "add_remove, twice"
 
-    assert "give height and image_width" in refused(step(IMAGES, *given, *OUTPUTS, PYTHONPATH=PATH))
+    assert "give height and image_width" in refused(here(tmp_path, IMAGES, *given, *OUTPUTS))
 
 
 def pictures(folder: Path) -> None:
@@ -131,11 +131,11 @@ REFUSED: dict[str, tuple[dict[str, Any], tuple[object, ...], str]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_is_refused_before_a_row_is_read(tmp_path: Path, step: Step, case: str) -> None:
+def test_what_is_refused_before_a_row_is_read(tmp_path: Path, case: str) -> None:
     budget, arguments, reason = REFUSED[case]
     facts = put(tmp_path / "facts.json", private(**budget))
     given = ("--table", "absent.parquet", "--facts", facts, *TRAINING, *arguments, *OUTPUTS)
-    assert reason in refused(step(CLASSIFIER, *given, PYTHONPATH=PATH))
+    assert reason in refused(here(tmp_path, CLASSIFIER, *given))
 
 
 PROGRAM = """\

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from common import models
-from component_steps import PEOPLE, Step, compiled, mlp, put, refused
+from component_steps import PEOPLE, Step, compiled, here, mlp, put, refused
 from torch_steps import CLASSIFIER, IMAGES, PATH, REGRESSOR, outputs, people, pictures, table, trained
 
 pytestmark = pytest.mark.slow
-QUICK = ("--epochs", 12, "--learning-rate", 0.02, "--hidden", "[16]")
+QUICK = ("--epochs", 12, "--learning-rate", 0.02, "--batch-size", 32, "--hidden", "[16]")
 
 
 def scalars(folder: Path) -> dict[str, list[float]]:
@@ -51,20 +51,22 @@ def test_a_classifier_of_rows_is_a_model_of_the_columns_with_all_that_belongs_to
     assert run.data.params["schedule"] == "cosine"
 
 
-def test_the_same_program_gives_the_same_weights_and_a_checkpoint_goes_on(tmp_path: Path, step: Step) -> None:
+def test_the_same_program_gives_the_same_weights_and_a_checkpoint_goes_on(tmp_path: Path) -> None:
     from safetensors.numpy import load_file
 
     given = table(tmp_path, 200)
     for name in ("a", "b"):
-        trained(step, CLASSIFIER, *given, "--epochs", 2, "--dropout", 0.2, *outputs(name))
+        trained(tmp_path, CLASSIFIER, *given, "--epochs", 2, "--dropout", 0.2, *outputs(name))
     first, second = (load_file(tmp_path / f"{x}/model/native/weights.safetensors") for x in "ab")
     assert all(np.array_equal(first[name], second[name]) for name in first)
-    told = trained(step, CLASSIFIER, *given, "--epochs", 4, *outputs("c"), "--dropout", 0.2, "--resume", "a/checkpoint")
+    told = trained(
+        tmp_path, CLASSIFIER, *given, "--epochs", 4, *outputs("c"), "--dropout", 0.2, "--resume", "a/checkpoint"
+    )
     assert "epoch 3/4" in told and "epoch 2/4" not in told
     assert [x.name for x in (tmp_path / "c/checkpoint").iterdir()] == ["epoch-00004"]
 
 
-def test_a_regressor_predicts_in_the_units_of_the_label(tmp_path: Path, step: Step) -> None:
+def test_a_regressor_predicts_in_the_units_of_the_label(tmp_path: Path) -> None:
     rows = people(500)
     rows["pay"] = 1000.0 * rows["age"] + 5000.0
     rows.drop(columns="income").to_parquet(tmp_path / "t.parquet")
@@ -72,21 +74,21 @@ def test_a_regressor_predicts_in_the_units_of_the_label(tmp_path: Path, step: St
     schema = {"type": "object", "properties": {**columns, "pay": {"type": "number"}}, "required": ["pay"]}
     facts = put(tmp_path / "facts.json", {**PEOPLE, "schema": schema, "label": "pay", "positive": None})
     given = ("--table", "t.parquet", "--facts", facts, "--epochs", 40, "--learning-rate", 0.01, "--norm", "layer")
-    trained(step, REGRESSOR, *given, "--loss", "huber", *outputs())
+    trained(tmp_path, REGRESSOR, *given, "--loss", "huber", *outputs())
     model = models.load(tmp_path / "out/model")
     assert model.card.task == "regressor"
     off = np.abs(model.predict(rows) - rows["pay"].to_numpy()).mean()
     assert off < 0.1 * rows["pay"].std()
 
 
-def test_pictures_are_classified_and_a_backbone_is_taken_over(tmp_path: Path, step: Step) -> None:
+def test_pictures_are_classified_and_a_backbone_is_taken_over(tmp_path: Path) -> None:
     from common import images
     from safetensors.numpy import load_file
 
     pictures(tmp_path / "first", ("a", "b"))
     given = ("--width", 4, "--depth", 1, "--learning-rate", 0.02, "--batch-size", 16)
     augmented = ("--shift", 0.02, "--rotate", 3, "--noise", 5, "--label-smoothing", 0.05, "--class-weights", "balanced")
-    trained(step, IMAGES, "--images", "first", "--epochs", 6, *given, *augmented, *outputs("base"))
+    trained(tmp_path, IMAGES, "--images", "first", "--epochs", 6, *given, *augmented, *outputs("base"))
     model = models.load(tmp_path / "base/model")
     listed = images.listing(tmp_path / "first")
     pixels = images.read(tmp_path / "first", listed, images.Shape(8, 8, 1))
@@ -95,7 +97,7 @@ def test_pictures_are_classified_and_a_backbone_is_taken_over(tmp_path: Path, st
 
     pictures(tmp_path / "second", ("left", "middle", "right"))
     tuned = ("--images", "second", "--epochs", 3, "--backbone", "base/model", "--freeze", "all", *given)
-    trained(step, IMAGES, *tuned, *outputs("tuned"))
+    trained(tmp_path, IMAGES, *tuned, *outputs("tuned"))
     before, after = (load_file(tmp_path / f"{x}/model/native/weights.safetensors") for x in ("base", "tuned"))
     assert {name for name in before if not np.array_equal(before[name], after[name])} == {"head.weight", "head.bias"}
     assert after["head.bias"].shape == (3,)
@@ -112,22 +114,22 @@ REFUSED: dict[str, tuple[str, tuple[object, ...], str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_is_refused(tmp_path: Path, step: Step, case: str) -> None:
+def test_what_is_refused(tmp_path: Path, case: str) -> None:
     script, arguments, reason = REFUSED[case]
     given = table(tmp_path, 60)
-    assert reason in refused(step(script, *given, "--epochs", 1, *arguments, *outputs(), PYTHONPATH=PATH))
+    assert reason in refused(here(tmp_path, script, *given, "--epochs", 1, *arguments, *outputs()))
     assert not (tmp_path / "out/model").exists()
 
 
-def test_backbones_that_do_not_fit_are_refused(tmp_path: Path, step: Step) -> None:
+def test_backbones_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     pictures(tmp_path / "pictures", ("a", "b"), many=4)
-    trained(step, CLASSIFIER, *table(tmp_path, 100), "--epochs", 1, *outputs("rows"))
+    trained(tmp_path, CLASSIFIER, *table(tmp_path, 100), "--epochs", 1, *outputs("rows"))
     given = ("--images", "pictures", *outputs())
     for arguments, reason in (
         (("--backbone", "rows/model"), "a model of tables"),
         (("--freeze", "all"), "give `backbone`"),
     ):
-        assert reason in refused(step(IMAGES, *given, *arguments, PYTHONPATH=PATH))
+        assert reason in refused(here(tmp_path, IMAGES, *given, *arguments))
 
 
 PROGRAM = """\

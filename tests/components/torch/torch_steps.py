@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from component_steps import COMPONENTS, PEOPLE, Step, put, succeeded
+from component_steps import COMPONENTS, PEOPLE, here, put, succeeded
 
 TORCH = COMPONENTS / "train/torch"
 if str(TORCH) not in sys.path:
@@ -59,5 +59,5 @@ def pictures(folder: Path, classes: tuple[str, ...], many: int = 30, size: int =
     return folder
 
 
-def trained(step: Step, script: str, *arguments: object) -> str:
-    return succeeded(step(script, *arguments, PYTHONPATH=PATH))
+def trained(folder: Path, script: str, *arguments: object) -> str:
+    return succeeded(here(folder, script, *arguments))

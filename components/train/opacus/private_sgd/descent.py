@@ -33,6 +33,7 @@ class Settings(NamedTuple):
     physical_batch_size: int
     learning_rate: float
     optimizer: str
+    momentum: float
     schedule: str
     max_grad_norm: float
     freeze: int = 0
@@ -69,7 +70,7 @@ def train(
     learning = [x for x in network.parameters() if x.requires_grad]
     module = GradSampleModule(network, loss_reduction="sum")
     kinds: dict[str, Callable[[], torch.optim.Optimizer]] = {
-        "sgd": lambda: torch.optim.SGD(learning, lr=settings.learning_rate, momentum=0.9),
+        "sgd": lambda: torch.optim.SGD(learning, lr=settings.learning_rate, momentum=settings.momentum),
         "adam": lambda: torch.optim.Adam(learning, lr=settings.learning_rate),
     }
     optimizer = Noisy(

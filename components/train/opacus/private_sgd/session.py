@@ -45,6 +45,7 @@ def parser(text: str) -> argparse.ArgumentParser:
     arguments.add_argument("--batch-size", type=int, default=256)
     arguments.add_argument("--physical-batch-size", type=int, default=512)
     arguments.add_argument("--optimizer", choices=("sgd", "adam"), default="sgd")
+    arguments.add_argument("--momentum", type=float, default=0.9)
     arguments.add_argument("--learning-rate", type=float, default=0.5)
     arguments.add_argument("--schedule", choices=("constant", "cosine"), default="constant")
     arguments.add_argument("--seed", type=int, default=0)
@@ -70,6 +71,8 @@ def opened(options: argparse.Namespace) -> tuple[Facts, Private, tuple[Any, ...]
         found = getattr(options, name)
         if found is not None and not (math.isfinite(found) and found > 0):
             raise Refusal(f"{name} must be positive and finite, found {found}")
+    if not 0.0 <= options.momentum < 1.0:
+        raise Refusal(f"momentum must be 0 or more and below 1, found {options.momentum}")
     if options.batch_size > options.expected_rows:
         raise Refusal(f"batch_size = {options.batch_size} exceeds expected_rows = {options.expected_rows}; lower it")
     rate = options.batch_size / options.expected_rows
@@ -95,6 +98,7 @@ def release(
         options.physical_batch_size,
         options.learning_rate,
         options.optimizer,
+        options.momentum,
         options.schedule,
         options.max_grad_norm,
         freeze,

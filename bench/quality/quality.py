@@ -18,7 +18,7 @@ HERE = Path(__file__).resolve().parent
 NAMES = sorted(file.stem for file in (HERE / "comparisons").glob("*.py") if not file.stem.startswith("_"))
 COMPONENTS = HERE.parents[1] / "components"
 OPENDP = ("output_perturbation", "objective_perturbation", "linear_regression")
-FOLDERS = ("", *(f"privatize/opendp/{name}" for name in OPENDP), "train/torch", "train/opacus", "train/sklearn")
+FOLDERS = ("", *(f"privatize/opendp/{name}" for name in OPENDP), "train/torch", "train/opacus")
 HEAD = "# Quality beside others\nWritten by `make bench-quality`; README.md says how to read it.\n"
 
 

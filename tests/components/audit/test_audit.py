@@ -73,7 +73,7 @@ def audited(folder: Path, estimator: str | None, **changes: Any) -> dict[str, fl
     """Train on what `planted` left, and audit."""
     if estimator is not None:
         given = {"estimator": estimator, "table": folder / "planted.parquet", "facts": folder / "facts.json"}
-        train.main(argparse.Namespace(**given, string=[], json=[], model=folder / "model"))
+        train.main(argparse.Namespace(**given, validation=None, string=[], json=[], model=folder / "model"))
     given = {"model": folder / "model", "secrets": folder / "secrets.json", "release": None, "delta": 0.0}
     given |= {"confidence": 0.95, "allow_code": False, "gates": None}
     out = {"metrics": folder / "metrics.json", "report": folder / "report"}

@@ -307,7 +307,7 @@ def test_the_component_states_what_it_needs() -> None:
     import yaml
 
     section = yaml.safe_load((PERTURBATION / "component.yml").read_text())["mlp"]
-    table = json.loads((COMPONENTS / "train/sklearn/estimators.json").read_text())["estimators"]
+    table = json.loads((COMPONENTS / "train/sklearn/estimators.json").read_text())
     for component in section["releases"]["needs"]["model"]["component"]:
-        parameters = table[component.removeprefix("sklearn.")]["parameters"]
+        parameters = table["shared"] | table["estimators"][component.removeprefix("sklearn.")]["parameters"]
         assert set(section["releases"]["needs"]["model"]["inputs"]) <= set(parameters)

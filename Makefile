@@ -65,7 +65,7 @@ bench: $(VENV)/.dev ## time whole processes, beside azure-ai-ml, dvc, snakemake;
 bench-peers: ## install miniwdl, kfp, dvc, snakemake, diffprivlib, each into an environment of its own, for bench to find
 	PYTHON=$(PYTHON) bench/peers.sh
 
-bench-quality: $(VENV)/.dev ## measure what components give beside others, into bench/quality/results.md: NAMES=private_linear, or all
+bench-quality: $(VENV)/.kinds ## measure what components give beside others, into bench/quality/results.md: NAMES=private_linear, or all
 	$(BIN)/python bench/quality/quality.py $(NAMES)
 
 conformance: $(VENV)/.dev ## how much of Azure ML's YAML comes back the same: CORPUS=folder, or those at hand

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 VARIABLES = {
@@ -56,6 +56,13 @@ def ray(workers: int) -> Iterator[Path]:
         )
         yield folder
     finally:
+        import psutil  # Ray brings it along
+
+        started = psutil.Process().children(recursive=True)
         library.shutdown()
+        _, alive = psutil.wait_procs(started, timeout=3)
+        for process in alive:  # Ray's agents look for their parent now and then only
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         logging.disable(logging.NOTSET)
         shutil.rmtree(folder, ignore_errors=True)

@@ -237,6 +237,7 @@ def _cluster(spec: dict[str, Any], settings: Mapping[str, Any], folder: str, cre
         head.append(f"--dashboard-port={settings['dashboard_port']}")
     head += shlex.split(str(settings.get("head_node_additional_args") or ""))
     environment = {**os.environ, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1"}
+    environment.setdefault("RAY_AUTH_MODE", "disabled")  # as its clients are, whatever token lies in the home folder
     crew.start(Member("the Ray head", [program, "start", *head, *common], environment, True), "[ray head] ")
     until = time.monotonic() + CLUSTER_WAIT
     if not _answers(int(port), until, crew):

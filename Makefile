@@ -43,8 +43,8 @@ demo: $(VENV)/.run ## train, release, audit, export and serve pipelines/income.m
 	@echo "The same again: nothing has changed, so nothing runs."
 	$(BIN)/mlp run pipelines/income.mlp
 
-test: $(VENV)/.kinds ## the whole suite; Java and MPI must be there
-	$(BIN)/pytest $(PYTEST_ARGS)
+test: $(VENV)/.kinds ## the whole suite, two at a time; Java and MPI must be there
+	$(BIN)/pytest -n 2 $(PYTEST_ARGS)
 
 test-fast: $(VENV)/.dev ## what needs no real training; under two minutes
 	$(BIN)/pytest -m "not slow" -n auto $(PYTEST_ARGS)

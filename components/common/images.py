@@ -4,6 +4,7 @@
 that is no image, or has more pixels than Pillow allows, is refused by name.
 """
 
+import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -86,6 +87,20 @@ def shape_of(folder: Path | str, images: Sequence[Image]) -> Shape:
         return Shape(picture.height, picture.width, 1 if picture.mode in ("1", "L", "LA", "I;16") else 3)
 
 
+def asked_shape(
+    folder: Path, images: Sequence[Image], backbone: Shape | None, height: int | None, width: int | None,
+    channels: int | None,
+) -> Shape:  # fmt: skip
+    """The shape to scale to: what is asked for, else the backbone's, else the first image's."""
+    usual = backbone or shape_of(folder, images)
+    shape = Shape(height or usual.height, width or usual.width, channels or usual.channels)
+    if shape.channels not in (1, 3):
+        raise Refusal(f"channels must be 1 (grey) or 3 (colour), found {shape.channels}")
+    if backbone is not None and shape.channels != backbone.channels:
+        raise Refusal(f"the backbone takes {backbone.channels} channels, not {shape.channels}; leave `channels` out")
+    return shape
+
+
 def read(folder: Path | str, images: Sequence[Image], shape: Shape) -> np.ndarray:
     """The images as bytes (images × height × width × channels), scaled bilinearly where their size is another."""
     made = np.empty((len(images), *shape), dtype=np.uint8)
@@ -98,6 +113,24 @@ def batches(folder: Path | str, images: Sequence[Image], shape: Shape, size: int
     """The same, `size` images at a time, so that a folder may be larger than memory."""
     for start in range(0, len(images), size):
         yield read(folder, images[start : start + size], shape)
+
+
+def laid_down(folder: Path | str, images: Sequence[Image], shape: Shape, size: int = 1024) -> np.ndarray:
+    """The same as `read`, from a file that goes when nobody reads it any more: the images may be larger than memory."""
+    with tempfile.TemporaryFile(prefix="mlp-images-") as file:
+        for batch in batches(folder, images, shape, size):
+            file.write(batch.tobytes())
+        file.flush()
+        return np.memmap(file, dtype=np.uint8, mode="r").reshape(len(images), *shape)
+
+
+def targets_of(folder: Path, images: Sequence[Image], classes: Sequence[Any]) -> np.ndarray:
+    """Each image's class as its place. Raises Refusal for an image of none of the classes."""
+    known = {name: place for place, name in enumerate(classes)}
+    strange = next((image.label for image in images if image.label not in known), None)
+    if strange is not None:
+        raise Refusal(f"{folder.name} has a class {strange!r}, which the training images do not have")
+    return np.array([known[image.label] for image in images], dtype=np.int64)
 
 
 def write(folder: Path, pixels: np.ndarray, labels: Sequence[str]) -> None:

@@ -26,7 +26,7 @@ def main(options: argparse.Namespace) -> None:
         if card.image is None:
             raise Refusal(f"the backbone {options.backbone} is a model of tables; give one of keras.image_classifier")
         usual = Shape(*card.image)
-    shape = rows.shape_of(options.images, listed, usual, options.height, options.image_width, options.channels)
+    shape = images.asked_shape(options.images, listed, usual, options.height, options.image_width, options.channels)
     start.prepare(options.backend)
     start.seed(options.seed)
     training, validation = rows.pictures(options.images, listed, shape, classes), None

@@ -16,7 +16,7 @@ def main(options: argparse.Namespace) -> None:
     facts = facts_of.load(options.facts)
     listed = images.listing(options.images, facts)
     classes = images.classes_of(listed, facts)
-    shape = rows.shape_of(options.images, listed, None, options.height, options.image_width, options.channels)
+    shape = images.asked_shape(options.images, listed, None, options.height, options.image_width, options.channels)
     start.prepare("tensorflow")
     import workers
 
@@ -30,11 +30,11 @@ def main(options: argparse.Namespace) -> None:
     from pipeline import Change, Source
 
     every = np.arange(len(listed))
-    training = Source(options.images, listed, rows.targets_of(options.images, listed, classes), shape, every)
+    training = Source(options.images, listed, images.targets_of(options.images, listed, classes), shape, every)
     validation: Source | None = None
     if options.validation is not None:
         held = images.listing(options.validation, facts)
-        targets = rows.targets_of(options.validation, held, classes)
+        targets = images.targets_of(options.validation, held, classes)
         validation = Source(options.validation, held, targets, shape, np.arange(len(held)))
     else:
         kept, apart = rows.split(every, options.validation_fraction, options.seed)

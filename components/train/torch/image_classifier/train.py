@@ -23,7 +23,7 @@ def main(options: argparse.Namespace) -> None:
     session.deterministic(options.seed)
     backbone = None if options.backbone is None else loaded(options.backbone)
     usual = None if backbone is None else backbone[1]
-    shape = pictures.shape_of(options.images, listed, usual, options.height, options.image_width, options.channels)
+    shape = images.asked_shape(options.images, listed, usual, options.height, options.image_width, options.channels)
     training = pictures.read(options.images, listed, shape, classes)
     if options.validation is not None:
         held = images.listing(options.validation, facts)

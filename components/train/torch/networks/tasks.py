@@ -41,12 +41,7 @@ def classification(weights: torch.Tensor | None, smoothing: float) -> Task:
 
 def regression(loss: str, unit: float) -> Task:
     """Squared, absolute or Huber loss of scaled values; the figure is the mean absolute error, in the label's units."""
-    functions: dict[str, Callable[..., torch.Tensor]] = {
-        "squared": F.mse_loss,
-        "absolute": F.l1_loss,
-        "huber": F.huber_loss,
-    }
-    of = functions[loss]
+    of = LOSSES[loss]
 
     def losses(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return of(outputs[:, 0].float(), targets, reduction="none")

@@ -43,6 +43,11 @@ def value(text: str) -> Any:
         raise Refusal(f"{text!r} is not JSON: {error}") from None
 
 
+def word(text: str) -> str:
+    """A word that a program gives beside other types comes as JSON, in quotes; at a command line it is bare."""
+    return str(value(text)) if text.startswith('"') else text
+
+
 def boolean(text: str) -> bool:
     """A boolean input: `true`, `True`, `false` or `False`."""
     match text.lower():

@@ -14,6 +14,8 @@ from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
+import pandas as pd
 import yaml
 from mlp_lang.compiler import compile_file
 from mlp_lang.dsl.diagnostics import Severity
@@ -141,3 +143,31 @@ def mlp(*words: object, cwd: Path, home: Path | None = None) -> subprocess.Compl
     start = "import sys; from mlp_lang.cli.main import main; sys.exit(main())"
     command = [sys.executable, "-c", start, *map(str, words)]
     return subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True, check=False)
+
+
+def people(rows: int = 400, seed: int = 0) -> pd.DataFrame:
+    """Rows of PEOPLE: income follows age and hours; hours and work are missing here and there."""
+    draw = np.random.default_rng(seed)
+    age, hours = draw.integers(17, 91, rows), np.round(draw.uniform(0, 100, rows), 1)
+    score = (age - 50) / 15 + (hours - 50) / 20 + draw.normal(0, 0.3, rows)
+    return pd.DataFrame(
+        {
+            "age": age,
+            "hours": np.where(draw.random(rows) < 0.05, np.nan, hours),
+            "work": draw.choice(np.array(["State-gov", "Private", None], dtype=object), rows),
+            "grade": draw.integers(1, 4, rows),
+            "member": draw.random(rows) < 0.5,
+            "sex": draw.choice(["Female", "Male"], rows),
+            "income": np.where(score > 0.3, ">50K", "<=50K"),
+        }
+    )
+
+
+def table(folder: Path, rows: int = 400, **facts: Any) -> tuple[object, ...]:
+    """The options that name a table of people and its facts, both written to a folder."""
+    people(rows).to_parquet(folder / "people.parquet")
+    return "--table", "people.parquet", "--facts", put(folder / "facts.json", PEOPLE | facts)
+
+
+def outputs(name: str = "out") -> tuple[str, ...]:
+    return "--model", f"{name}/model", "--checkpoint", f"{name}/checkpoint", "--events", f"{name}/events"

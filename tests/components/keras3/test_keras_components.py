@@ -7,21 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from common import models
-from component_steps import PEOPLE, Step, compiled, mlp, put, refused
-from keras_steps import (
-    IMAGES,
-    PATH,
-    TABULAR,
-    accuracy,
-    bars,
-    description,
-    outputs,
-    people,
-    scalars,
-    table,
-    trained,
-    weights,
-)
+from component_steps import PEOPLE, Step, compiled, mlp, outputs, people, put, refused, table
+from keras_steps import IMAGES, PATH, TABULAR, accuracy, bars, description, scalars, trained, weights
 
 pytestmark = pytest.mark.slow
 QUICK = ("--epochs", 20, "--batch-size", 32, "--learning-rate", 0.02, "--hidden", "[16]")

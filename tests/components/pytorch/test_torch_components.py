@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from common import models
-from component_steps import PEOPLE, Step, compiled, here, mlp, put, refused
-from torch_steps import CLASSIFIER, IMAGES, PATH, REGRESSOR, outputs, people, pictures, table, trained
+from component_steps import PEOPLE, Step, compiled, here, mlp, outputs, people, put, refused, table
+from torch_steps import CLASSIFIER, IMAGES, PATH, REGRESSOR, pictures, trained
 
 pytestmark = pytest.mark.slow
 QUICK = ("--epochs", 12, "--learning-rate", 0.02, "--batch-size", 32, "--hidden", "[16]")
@@ -210,6 +210,7 @@ def test_two_processes_learn_what_one_does_and_a_search_tries_rates(tmp_path: Pa
 
 def test_a_table_in_a_file_is_split_and_read_as_one_in_memory_is(tmp_path: Path) -> None:
     from common.facts import parse
+    from common import training
     from networks import tabular
     from networks.loop import Rows
 
@@ -218,7 +219,7 @@ def test_a_table_in_a_file_is_split_and_read_as_one_in_memory_is(tmp_path: Path)
     read = tabular.read(tmp_path / "t.parquet", facts)
     assert isinstance(read.inputs, np.memmap)
     whole = np.array(read.inputs)
-    targets = tabular.places_of(read.labels.tolist(), ("<=50K", ">50K"))
+    targets = training.places_of(read.labels.tolist(), ("<=50K", ">50K"))
     parts = tabular.split(Rows(read.inputs, targets), 0.2, 3), tabular.split(Rows(whole, targets), 0.2, 3)
     for lazy, held in zip(*parts, strict=True):
         assert lazy is not None and held is not None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from common import entry, images, models
 from common import facts as facts_of
+from common import training as trainings
 from common.entry import Refusal
 from common.images import Shape
 from learning import rows, settings, start
@@ -34,7 +35,7 @@ def main(options: argparse.Namespace) -> None:
         held = images.listing(options.validation, facts)
         validation = rows.pictures(options.validation, held, shape, classes)
     else:
-        kept, apart = rows.split(training.places, options.validation_fraction, options.seed)
+        kept, apart = trainings.parts(len(training.places), options.validation_fraction, options.seed)
         validation = None if apart is None else training.only(apart)
         training = training.only(kept)
     weights = settings.class_weights(options.class_weights, classes, training.targets[training.places])
@@ -54,13 +55,13 @@ def main(options: argparse.Namespace) -> None:
 
 def layers_of(options: argparse.Namespace) -> int | None:
     """How many of the body's last layers learn, None for all. Raises Refusal where there is nothing to keep."""
-    if settings.word(options.fine_tune) != "all" and options.backbone is None and options.weights is None:
+    if entry.word(options.fine_tune) != "all" and options.backbone is None and options.weights is None:
         raise Refusal("fine_tune keeps what layers have learnt before; give `backbone` or `weights`, or leave it out")
     if options.weights is not None and options.application is None:
         raise Refusal("weights are those of an application; say which by `application`")
     if options.backbone is not None and options.application is not None:
         raise Refusal("a network is of an application or of a backbone; give one of them")
-    told = settings.word(options.fine_tune)
+    told = entry.word(options.fine_tune)
     if told in ("all", "none"):
         return None if told == "all" else 0
     if not told.isdecimal():

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from common import encoding, images, tables
+from common import encoding, images, tables, training
 from common import rows as checks
 from common.entry import Refusal
 from common.facts import Facts
@@ -58,27 +58,4 @@ def table(path: Path, facts: Facts | None, encode: Pipeline | None = None) -> Ta
 
 def of_table(read: Table, classes: Sequence[Any]) -> Rows:
     """Encoded rows with each label as its place among the classes."""
-    known = {name: place for place, name in enumerate(classes)}
-    if any(x not in known for x in read.labels.unique().tolist()):
-        raise Refusal("a label is none of the classes of the training rows; give the label an `enum` in the schema")
-    return Rows(read.inputs, np.array([known[x] for x in read.labels.tolist()]), np.arange(len(read.labels)))
-
-
-def classes_of(labels: pd.Series, facts: Facts | None) -> tuple[Any, ...]:
-    """The classes of a training: the schema's vocabulary, and without one the labels that there are."""
-    known = facts.classes if facts is not None else None
-    found = tuple(known) if known is not None else tuple(sorted(labels.unique().tolist()))
-    if len(found) < 2:
-        raise Refusal(f"the label has one class only ({found[0]!r}); a classifier needs two")
-    return found
-
-
-def split(places: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """A share of the rows, drawn by the seed, as validation; none for 0. Raises Refusal where too few are left."""
-    held = round(len(places) * fraction) if fraction else 0
-    if fraction and not 0 < held < len(places):
-        raise Refusal(
-            f"validation_fraction = {fraction:g} of {len(places)} rows leaves a part without rows; give more rows"
-        )
-    order = np.random.default_rng([seed, 0]).permutation(len(places))
-    return (places[np.sort(order[held:])], places[np.sort(order[:held])]) if held else (places, None)
+    return Rows(read.inputs, training.places_of(read.labels.tolist(), classes), np.arange(len(read.labels)))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from common import entry, models
 from common import facts as facts_of
+from common import training as trainings
 from learning import rows, settings, start
 
 if TYPE_CHECKING:
@@ -14,15 +15,15 @@ if TYPE_CHECKING:
 
 def main(options: argparse.Namespace) -> None:
     chosen = settings.of(options)
-    hidden = settings.numbers(options.hidden, "hidden")
+    hidden = trainings.numbers(options.hidden, "hidden")
     facts = facts_of.load(options.facts)
     read = rows.table(options.table, facts)
-    classes = rows.classes_of(read.labels, facts)
+    classes = trainings.classes_of(read.labels, facts)
     training, validation = rows.of_table(read, classes), None
     if options.validation is not None:
         validation = rows.of_table(rows.table(options.validation, facts, read.encode), classes)
     else:
-        kept, held = rows.split(training.places, options.validation_fraction, options.seed)
+        kept, held = trainings.parts(len(training.places), options.validation_fraction, options.seed)
         validation = None if held is None else training.only(held)
         training = training.only(kept)
     weights = settings.class_weights(options.class_weights, classes, training.targets[training.places])

@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 
 from common import entry, models
-from networks import architectures, saving, settings, tabular
+from common import training as trainings
+from networks import architectures, saving, tabular
 from networks import session as training
 from networks.architectures import Network
 from networks.loop import Rows
@@ -13,9 +14,9 @@ from private_sgd import session
 
 def main(options: argparse.Namespace) -> None:
     facts, private, classes, account = session.opened(options)
-    hidden = settings.numbers(options.hidden, "hidden")
+    hidden = trainings.numbers(options.hidden, "hidden")
     read = tabular.read(options.table, facts)
-    rows = Rows(read.inputs, tabular.places_of(read.labels.tolist(), classes))
+    rows = Rows(read.inputs, trainings.places_of(read.labels.tolist(), classes))
     training.deterministic(options.seed)
     network = architectures.build(
         {

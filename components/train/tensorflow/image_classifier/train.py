@@ -5,9 +5,10 @@ from pathlib import Path
 
 from common import entry, images, models, tracking
 from common import facts as facts_of
+from common import training as trainings
 from common.entry import Refusal
 from common.files import write_folder
-from learning import rows, settings, start
+from learning import settings, start
 from learning.progress import Progress
 
 
@@ -37,7 +38,7 @@ def main(options: argparse.Namespace) -> None:
         targets = images.targets_of(options.validation, held, classes)
         validation = Source(options.validation, held, targets, shape, np.arange(len(held)))
     else:
-        kept, apart = rows.split(every, options.validation_fraction, options.seed)
+        kept, apart = trainings.parts(len(every), options.validation_fraction, options.seed)
         validation = None if apart is None else training.only(apart)
         training = training.only(kept)
     weights = settings.class_weights(options.class_weights, classes, training.targets[training.places])

@@ -4,9 +4,9 @@ import argparse
 from pathlib import Path
 from typing import cast
 
-import numpy as np
 from common import entry, images, models
 from common import facts as facts_of
+from common import training as trainings
 from common.entry import Refusal
 from common.images import Shape
 from networks import architectures, augmentation, pictures, ranks, saving, session, settings, tabular, tasks
@@ -30,8 +30,8 @@ def main(options: argparse.Namespace) -> None:
         validation: Rows | None = pictures.read(options.validation, held, shape, classes)
     else:
         training, validation = tabular.split(training, options.validation_fraction, options.seed)
-    counts = np.bincount(training.targets, minlength=len(classes)).tolist()
-    task = tasks.classification(settings.class_weights(options.class_weights, classes, counts), options.label_smoothing)
+    weights = trainings.class_weights(options.class_weights, classes, training.targets)
+    task = tasks.classification(weights, options.label_smoothing)
     network = made(options, None if backbone is None else backbone[0], shape, len(classes))
     if backbone is None:
         cast(Pictures, network).scale_by(training.inputs)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from common import entry
 from common.entry import Refusal
 from torch import nn
 
@@ -181,7 +182,7 @@ def with_head(backbone: Network, outputs: int, dropout: float) -> Network:
 
 def frozen(word: str, network: Network) -> int:
     """How many stages `all`, `none` or a number means. Raises Refusal for more than there are."""
-    stages, word = len(network.stages), word.strip('"')  # of a type with alternatives, text comes as JSON
+    stages, word = len(network.stages), entry.word(word)
     try:
         count = {"all": stages, "none": 0}[word] if word in ("all", "none") else int(word)
     except ValueError:

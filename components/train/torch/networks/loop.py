@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from common.entry import Refusal
+from common.training import Progress
 from torch import nn
 
 from networks import checkpoints, ranks, schedules
@@ -22,9 +23,6 @@ from networks.architectures import Network
 from networks.ranks import Place
 from networks.settings import PRECISIONS, Settings
 from networks.tasks import Task
-
-PLATEAU_PATIENCE, PLATEAU_FACTOR = 3, 0.3
-"""Epochs without a better validation after which the schedule `plateau` lowers the learning rate, and to what share."""
 
 Change = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 Report = Callable[[int, dict[str, float]], None]
@@ -39,39 +37,6 @@ class Rows(NamedTuple):
     def batch(self, places: np.ndarray, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
         inputs = torch.from_numpy(np.asarray(self.inputs[places]))
         return inputs.to(device).float(), torch.from_numpy(np.asarray(self.targets[places])).to(device)
-
-
-class Progress:
-    """What a training has come to; with weights and optimiser it is all that going on needs."""
-
-    def __init__(self) -> None:
-        self.epoch = 0
-        self.best = math.inf
-        self.best_epoch = 0
-        self.waited = 0
-        self.lowered = 1.0
-        self.since_lowered = 0
-        self.history: list[dict[str, float]] = []
-
-    def numbers(self) -> dict[str, Any]:
-        return {**vars(self), "best": None if math.isinf(self.best) else self.best}
-
-    def take(self, numbers: dict[str, Any]) -> None:
-        for name in vars(self):
-            setattr(self, name, numbers[name])
-        self.best = math.inf if self.best is None else self.best
-
-    def judge(self, loss: float, settings: Settings) -> bool:
-        """Whether this epoch's loss is the best yet; counts the epochs without."""
-        better = loss < self.best - settings.min_delta
-        self.waited = 0 if better else self.waited + 1
-        self.since_lowered = 0 if better else self.since_lowered + 1
-        if better:
-            self.best, self.best_epoch = loss, self.epoch
-        if settings.schedule == "plateau" and self.since_lowered > PLATEAU_PATIENCE:
-            self.lowered *= PLATEAU_FACTOR
-            self.since_lowered = 0
-        return better
 
 
 class Plan(NamedTuple):

@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from common import tracking
 from common.files import write_folder
+from common.training import Progress
 
 from networks import loop
 from networks.architectures import Network
-from networks.loop import Plan, Progress
+from networks.loop import Plan
 from networks.ranks import Place
 from networks.settings import Settings
 
@@ -47,14 +48,8 @@ def train(
 
 
 def summary(progress: Progress, plan: Plan) -> dict[str, float]:
-    """What a training came to: its best epoch, or without validation its last."""
-    best = progress.history[(progress.best_epoch or progress.epoch) - 1]
-    return {
-        **{f"best_{name}": x for name, x in best.items() if name != "lr"},
-        "best_epoch": progress.best_epoch or progress.epoch,
-        "epochs": progress.epoch,
-        "training_rows": len(plan.training.targets),
-    }
+    """What a training came to, and from how many rows."""
+    return {**progress.summary(), "training_rows": len(plan.training.targets)}
 
 
 def write_events(folder: Path, progress: Progress) -> None:

@@ -5,13 +5,13 @@ laid down in a file of single-precision numbers that training reads from.
 """
 
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from common import batches, encoding, rows, tables
+from common import training as trainings
 from common.entry import Refusal
 from common.facts import Facts
 from sklearn.pipeline import Pipeline
@@ -66,36 +66,13 @@ def _encoded(encode: Pipeline, frame: pd.DataFrame) -> np.ndarray:
     return np.ascontiguousarray(encode.transform(frame), dtype=np.float32)
 
 
-def classes_of(labels: pd.Series, facts: Facts | None) -> tuple[Any, ...]:
-    """The label's vocabulary in the schema's order, or without one the sorted values of the rows."""
-    known = facts.classes if facts is not None else None
-    found = known if known is not None else tuple(sorted(labels.unique().tolist()))
-    if len(found) < 2:
-        raise Refusal(f"the label has one class only ({found[0]!r}); a classifier needs two")
-    return tuple(found)
-
-
-def places_of(labels: Sequence[Any], classes: Sequence[Any]) -> np.ndarray:
-    """Each label's place among the classes."""
-    known = {name: place for place, name in enumerate(classes)}
-    strange = next((x for x in labels if x not in known), None)
-    if strange is not None:
-        raise Refusal("a label is none of the classes of the training rows; give the label an `enum` in the schema")
-    return np.array([known[x] for x in labels], dtype=np.int64)
-
-
 def split(training: Rows, fraction: float, seed: int) -> tuple[Rows, Rows | None]:
     """A share of the rows, drawn by the seed, as validation; none for 0. Raises Refusal where too few rows are left."""
-    many = len(training.targets)
-    held = round(many * fraction) if fraction else 0
-    if fraction and not 0 < held < many:
-        raise Refusal(f"validation_fraction = {fraction:g} of {many} rows leaves a part without rows; give more rows")
-    order = np.random.default_rng([seed, 0]).permutation(many)
-    chosen, kept = np.sort(order[:held]), np.sort(order[held:])
-    if not held:
+    kept, held = trainings.parts(len(training.targets), fraction, seed)
+    if held is None:
         return training, None
     return Rows(_part(training.inputs, kept), training.targets[kept]), Rows(
-        _part(training.inputs, chosen), training.targets[chosen]
+        _part(training.inputs, held), training.targets[held]
     )
 
 

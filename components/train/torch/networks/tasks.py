@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - its customary name
 
@@ -23,8 +24,9 @@ LOSSES: dict[str, Callable[..., torch.Tensor]] = {
 }
 
 
-def classification(weights: torch.Tensor | None, smoothing: float) -> Task:
+def classification(given: np.ndarray | None, smoothing: float) -> Task:
     """Cross-entropy, with a weight a class and label smoothing (Szegedy et al. 2016); the figure is accuracy."""
+    weights = None if given is None else torch.as_tensor(given)
 
     def losses(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         known = None if weights is None else weights.to(outputs.device)

@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-import numpy as np
 from common import entry, models
 from common import facts as facts_of
+from common import training as trainings
 from networks import architectures, ranks, saving, session, settings, tabular, tasks
 from networks.architectures import Network
 from networks.loop import Plan, Report, Rows
@@ -15,22 +15,22 @@ def main(options: argparse.Namespace) -> None:
     chosen = settings.of(options)
     facts = facts_of.load(options.facts)
     read = tabular.read(options.table, facts)
-    classes = tabular.classes_of(read.labels, facts)
-    training = Rows(read.inputs, tabular.places_of(read.labels.tolist(), classes))
+    classes = trainings.classes_of(read.labels, facts)
+    training = Rows(read.inputs, trainings.places_of(read.labels.tolist(), classes))
     if options.validation is not None:
         held = tabular.read(options.validation, facts, read.encode)
-        validation: Rows | None = Rows(held.inputs, tabular.places_of(held.labels.tolist(), classes))
+        validation: Rows | None = Rows(held.inputs, trainings.places_of(held.labels.tolist(), classes))
     else:
         training, validation = tabular.split(training, options.validation_fraction, options.seed)
-    counts = np.bincount(training.targets, minlength=len(classes)).tolist()
-    task = tasks.classification(settings.class_weights(options.class_weights, classes, counts), options.label_smoothing)
+    weights = trainings.class_weights(options.class_weights, classes, training.targets)
+    task = tasks.classification(weights, options.label_smoothing)
     session.deterministic(options.seed)
     network = architectures.build(
         {
             "kind": "mlp",
             "inputs": read.inputs.shape[1],
             "outputs": len(classes),
-            "hidden": settings.numbers(options.hidden, "hidden"),
+            "hidden": trainings.numbers(options.hidden, "hidden"),
             "dropout": options.dropout,
             "norm": options.norm,
         }

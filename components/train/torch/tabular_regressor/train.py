@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from common import entry, models
 from common import facts as facts_of
+from common import training as trainings
 from common.entry import Refusal
 from networks import architectures, ranks, saving, session, settings, tabular, tasks
 from networks.architectures import Network
@@ -31,7 +32,7 @@ def main(options: argparse.Namespace) -> None:
             "kind": "mlp",
             "inputs": read.inputs.shape[1],
             "outputs": 1,
-            "hidden": settings.numbers(options.hidden, "hidden"),
+            "hidden": trainings.numbers(options.hidden, "hidden"),
             "dropout": options.dropout,
             "norm": options.norm,
         }

@@ -209,8 +209,8 @@ def test_two_processes_learn_what_one_does_and_a_search_tries_rates(tmp_path: Pa
 
 
 def test_a_table_in_a_file_is_split_and_read_as_one_in_memory_is(tmp_path: Path) -> None:
-    from common.facts import parse
     from common import training
+    from common.facts import parse
     from networks import tabular
     from networks.loop import Rows
 

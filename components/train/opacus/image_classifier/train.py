@@ -32,10 +32,8 @@ def main(options: argparse.Namespace) -> None:
 def made(options: argparse.Namespace, classes: int) -> tuple[Network, Shape]:
     """The network and what it takes: both said by the program or by the backbone, never by the first image."""
     if options.backbone is not None:
-        backbone, card = saving.load(options.backbone)
-        if card.image is None:
-            raise Refusal(f"the backbone {options.backbone} is a model of tables; give one of torch.image_classifier")
-        return architectures.with_head(backbone, classes, 0.0), Shape(*card.image)
+        backbone, shape = saving.backbone(options.backbone)
+        return architectures.with_head(backbone, classes, 0.0), shape
     if options.height is None or options.image_width is None:
         raise Refusal("the size of private images must be said, not looked up: give height and image_width")
     shape = Shape(options.height, options.image_width, options.channels)

@@ -6,14 +6,12 @@ or count of the rows is computed, so none is told.
 
 import argparse
 import math
-import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from common import budget, entry, files, tracking
+from common import budget, entry, events, files, tracking
 from common import facts as facts_of
 from common.entry import Refusal
 from common.facts import Facts, Private
@@ -121,7 +119,8 @@ def release(
         descent.train(network, rows, account, settings, ranks.device_of(options.device), report)
         save(network)
         files.write_json(options.release, document)
-        events(options.events, spent)
+        # the one curve of a private training that says nothing of rows
+        events.write(options.events, ((step, {"epsilon": epsilon}) for step, epsilon in spent.items()))
         log.metrics({"delta": account.delta, "noise_multiplier": account.noise_multiplier})
         log.file(options.release)
         log.folder(options.events, "events")
@@ -182,17 +181,3 @@ def told(document: dict[str, Any]) -> list[str]:
         f"{steps['noise_multiplier']:.6g}, gradients clipped to {steps['max_grad_norm']:g}, "
         f"{document['dimension']} weights",
     ]
-
-
-def events(folder: Path, spent: dict[int, float]) -> None:
-    """TensorBoard events of what was spent when: the one curve of a private training that says nothing of rows."""
-    # tensorboard takes TensorFlow's file system where there is one, seconds to import: this module says to do without
-    sys.modules.setdefault("tensorboard.compat.notf", ModuleType("tensorboard.compat.notf"))
-    from torch.utils.tensorboard import SummaryWriter
-
-    def fill(target: Path) -> None:
-        with SummaryWriter(str(target)) as writer:
-            for step, epsilon in spent.items():
-                writer.add_scalar("epsilon", epsilon, step)
-
-    files.write_folder(folder, fill)

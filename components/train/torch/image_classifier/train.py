@@ -21,7 +21,7 @@ def main(options: argparse.Namespace) -> None:
     listed = images.listing(options.images, facts)
     classes = images.classes_of(listed, facts)
     session.deterministic(options.seed)
-    backbone = None if options.backbone is None else loaded(options.backbone)
+    backbone = None if options.backbone is None else saving.backbone(options.backbone)
     usual = None if backbone is None else backbone[1]
     shape = images.asked_shape(options.images, listed, usual, options.height, options.image_width, options.channels)
     training = pictures.read(options.images, listed, shape, classes)
@@ -54,14 +54,6 @@ def main(options: argparse.Namespace) -> None:
             return Plan(training, validation, task, chosen, where, report, change, options.checkpoint, options.resume)
 
         session.train(options, network, plan, save, where)
-
-
-def loaded(path: Path) -> tuple[Network, Shape]:
-    """The network of a backbone and the shape that it takes. Raises Refusal for a model of no images."""
-    network, card = saving.load(path)
-    if card.image is None:
-        raise Refusal(f"the backbone {path} is a model of tables; give one of torch.image_classifier")
-    return network, Shape(*card.image)
 
 
 def made(options: argparse.Namespace, backbone: Network | None, shape: Shape, classes: int) -> Network:

@@ -16,6 +16,7 @@ import torch
 from common import models, onnx_graph
 from common.entry import Refusal
 from common.facts import Facts
+from common.images import Shape
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from sklearn.pipeline import Pipeline
@@ -130,6 +131,14 @@ def _native(network: Network, folder: Path, more: dict[str, Any]) -> None:
     document = {"format": 1, "network": network.description, **more}
     (folder / DESCRIPTION).write_text(json.dumps(document, indent=2), encoding="utf-8")
     save_file({name: x.cpu().clone().contiguous() for name, x in network.state_dict().items()}, folder / WEIGHTS)
+
+
+def backbone(path: Path) -> tuple[Network, Shape]:
+    """The network of a saved model of images and what it takes. Raises Refusal for a model of no images."""
+    network, card = load(path)
+    if card.image is None:
+        raise Refusal(f"the backbone {path} is a model of tables; give one of torch.image_classifier")
+    return network, Shape(*card.image)
 
 
 def load(path: Path) -> tuple[Network, models.Card]:

@@ -1,15 +1,11 @@
 """From a plan of a training to a finished one that is told on the terminal, in MLflow and in TensorBoard's events."""
 
 import argparse
-import sys
 from collections.abc import Callable
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
-from common import tracking
-from common.files import write_folder
+from common import events, tracking
 from common.training import Progress
 
 from networks import loop
@@ -40,7 +36,7 @@ def train(
         save(network)
         log.metrics(summary(progress, plan))
         log.folder(options.model, "model")
-        write_events(options.events, progress)
+        events.write(options.events, enumerate(progress.history, start=1))
         log.folder(options.events, "events")
     for name, value in summary(progress, plan).items():
         print(f"{name} = {value:.6g}", flush=True)
@@ -50,21 +46,6 @@ def train(
 def summary(progress: Progress, plan: Plan) -> dict[str, float]:
     """What a training came to, and from how many rows."""
     return {**progress.summary(), "training_rows": len(plan.training.targets)}
-
-
-def write_events(folder: Path, progress: Progress) -> None:
-    """Every epoch's figures as TensorBoard events, whole or not at all."""
-    # tensorboard takes TensorFlow's file system where there is one, seconds to import: this module says to do without
-    sys.modules.setdefault("tensorboard.compat.notf", ModuleType("tensorboard.compat.notf"))
-    from torch.utils.tensorboard import SummaryWriter
-
-    def fill(target: Path) -> None:
-        with SummaryWriter(str(target)) as writer:
-            for epoch, figures in enumerate(progress.history, start=1):
-                for name, value in figures.items():
-                    writer.add_scalar(name, value, epoch)
-
-    write_folder(folder, fill)
 
 
 def _reporter(log: tracking.Tracking, epochs: int) -> loop.Report:
